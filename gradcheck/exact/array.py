@@ -1,0 +1,352 @@
+"""ExactArray: what the code under test holds in place of a float64 array.
+
+It is no ``ndarray`` but behaves as one: views, indexing, broadcasting and in-place updates
+share memory as NumPy's do, and what NumPy does to it goes through the tables of ``functions``.
+That is what makes leaks impossible to miss: NumPy cannot turn an ``ExactArray`` into floats
+without asking ``__array__`` or ``__float__``, and both refuse and name the line.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from flint import arb
+
+from gradcheck.exact import balls
+from gradcheck.exact.balls import ball
+from gradcheck.exact.errors import NotExact
+
+Ints = Any
+FLOAT64 = np.dtype(np.float64)
+
+
+class Work:
+    """Counts roundings along the longest path: one for an operation, n for a sum of n."""
+
+    steps: ClassVar[int] = 0
+
+
+def _raw(value: Any) -> Any:
+    """The object array (or number) behind ``value``, ready for an operation with balls."""
+    if type(value) is ExactArray:
+        return value.data
+    if type(value) is arb or isinstance(value, (bool, int, float)):
+        return ball(value)
+    return lift(value)
+
+
+_to_balls = np.frompyfunc(ball, 1, 1)
+
+
+def lift(value: Any) -> np.ndarray:
+    """Any numbers (array, nested lists, mixtures with exact arrays) as an object array of balls."""
+    if type(value) is ExactArray:
+        return value.data
+    if isinstance(value, (list, tuple)):
+        return np.stack([lift(v) for v in value]) if value else np.empty(0, dtype=object)
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufO":
+        raise NotExact(f"an array of dtype {array.dtype} cannot be made exact")
+    if array.dtype == np.longdouble and np.longdouble is not np.float64:
+        raise NotExact("longdouble constants cannot be made exact")
+    return _as_object(_to_balls(array.astype(object) if array.dtype.kind != "O" else array))
+
+
+def _as_object(result: Any) -> np.ndarray:
+    if type(result) is np.ndarray and result.dtype == object:
+        return result
+    array = np.empty((), dtype=object)
+    array[()] = result
+    array.flags.writeable = False  # a scalar: in-place operations make a new one, as in NumPy
+    return array
+
+
+def wrap(result: Any) -> Any:
+    """An object array or a ball as an ``ExactArray``; everything else as it is."""
+    if type(result) is np.ndarray:
+        return ExactArray(result) if result.dtype == object else result
+    if type(result) is arb:
+        return ExactArray(_as_object(result))
+    return result
+
+
+def exact(value: Any) -> ExactArray:
+    """``value`` as a new exact array, without rounding."""
+    return ExactArray(lift(value).copy())
+
+
+def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Callable[[ExactArray, Any], Any]:
+    def method(self: ExactArray, other: Any) -> Any:
+        Work.steps += 1
+        right = _raw(other)
+        return wrap(op(right, self.data) if swap else op(self.data, right))
+
+    return method
+
+
+def _in_place(op: Callable[[Any, Any], Any]) -> Callable[[ExactArray, Any], Any]:
+    def method(self: ExactArray, other: Any) -> Any:
+        Work.steps += 1
+        result = op(self.data, _raw(other))
+        if self.data.ndim == 0 and not self.data.flags.writeable:
+            return wrap(result)
+        self.data[...] = result
+        return self
+
+    return method
+
+
+def _compare(decide: Callable[[Any, Any], bool], nothing: bool = False) -> Callable[[ExactArray, Any], Any]:
+    function = np.frompyfunc(decide, 2, 1)
+
+    def method(self: ExactArray, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return nothing
+        result = function(self.data, _raw(other))
+        return result.astype(bool) if type(result) is np.ndarray else np.bool_(result)
+
+    return method
+
+
+_power = np.frompyfunc(balls.power, 2, 1)
+_floor_divide = np.frompyfunc(balls.floor_divide, 2, 1)
+_remainder = np.frompyfunc(balls.remainder, 2, 1)
+
+
+def _index(key: Any) -> Any:
+    """An index without exact parts: exact booleans or floats never index an array."""
+    if type(key) is ExactArray:
+        raise NotExact("an exact (floating) array is used as an index")
+    return tuple(_index(k) for k in key) if type(key) is tuple else key
+
+
+class ExactArray:
+    """An array of balls; ``data`` is its object array, of ``flint.arb`` in every entry."""
+
+    __slots__ = ("data",)
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+    dtype = FLOAT64
+    itemsize = 8
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data = data
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        return np.ndarray
+
+    # What NumPy asks of us
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        from gradcheck.exact.functions import apply_ufunc
+
+        return apply_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        from gradcheck.exact.functions import apply_function
+
+        return apply_function(function, args, kwargs)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise NotExact("exact values are put into a float array")
+
+    def __float__(self) -> float:
+        raise NotExact("an exact value is turned into a float")
+
+    def __complex__(self) -> complex:
+        raise NotExact("an exact value is turned into a complex number")
+
+    def __int__(self) -> int:
+        return balls.integer(self._only())
+
+    def __bool__(self) -> bool:
+        return balls.truth(self._only())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        from gradcheck.exact.functions import around
+
+        return around(self, digits or 0) if digits is not None else int(around(self, 0))
+
+    def _only(self) -> arb:
+        if self.data.size != 1:
+            raise ValueError("The truth value of an array with more than one element is ambiguous")
+        return self.data.reshape(-1)[0]
+
+    # Shape and memory
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @shape.setter
+    def shape(self, shape: tuple[int, ...]) -> None:
+        self.data = self.data.reshape(shape)
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.size * self.itemsize
+
+    @property
+    def T(self) -> ExactArray:
+        return ExactArray(self.data.T)
+
+    @property
+    def mT(self) -> ExactArray:
+        return ExactArray(self.data.mT)
+
+    @property
+    def real(self) -> ExactArray:
+        return self
+
+    @property
+    def flat(self) -> ExactArray:
+        return ExactArray(self.data.reshape(-1))
+
+    @property
+    def base(self) -> Any:
+        return self.data.base
+
+    @property
+    def flags(self) -> Any:
+        return self.data.flags
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self.data.strides
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self.data)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __getitem__(self, key: Any) -> Any:
+        return wrap(self.data[_index(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raw = lift(value)
+        self.data[_index(key)] = raw if raw.ndim else raw[()]
+
+    def __copy__(self) -> ExactArray:
+        return ExactArray(self.data.copy())
+
+    def __deepcopy__(self, memo: Any) -> ExactArray:
+        return ExactArray(self.data.copy())
+
+    def __repr__(self) -> str:
+        shown = np.frompyfunc(lambda a: a.str(12), 1, 1)(self.data)
+        return f"exact({np.asarray(shown).tolist()})"
+
+    def __format__(self, form: str) -> str:
+        return repr(self) if self.data.ndim else format(float(self._only()), form)
+
+    def copy(self, order: str = "C") -> ExactArray:
+        return ExactArray(self.data.copy())
+
+    def reshape(self, *shape: Any, order: Any = "C", **_: Any) -> ExactArray:
+        return ExactArray(self.data.reshape(*shape, order=order))
+
+    def ravel(self, order: Any = "C") -> ExactArray:
+        return ExactArray(self.data.ravel(order))
+
+    def flatten(self, order: Any = "C") -> ExactArray:
+        return ExactArray(self.data.flatten(order))
+
+    def transpose(self, *axes: Any) -> ExactArray:
+        return ExactArray(self.data.transpose(*axes))
+
+    def squeeze(self, axis: Any = None) -> ExactArray:
+        return ExactArray(self.data.squeeze(axis))
+
+    def swapaxes(self, a: int, b: int) -> ExactArray:
+        return ExactArray(self.data.swapaxes(a, b))
+
+    def diagonal(self, *args: Any, **kwargs: Any) -> ExactArray:
+        return ExactArray(self.data.diagonal(*args, **kwargs))
+
+    def repeat(self, repeats: Any, axis: Any = None) -> ExactArray:
+        return ExactArray(self.data.repeat(repeats, axis))
+
+    def take(self, indices: Any, axis: Any = None, **kwargs: Any) -> Any:
+        return wrap(self.data.take(indices, axis, **kwargs))
+
+    def fill(self, value: Any) -> None:
+        self.data[...] = lift(value)
+
+    def view(self, *args: Any) -> ExactArray:
+        if args and np.dtype(args[0]).kind != "f":
+            raise NotExact("the bits of an exact value are looked at through view()")
+        return ExactArray(self.data.view())
+
+    def item(self, *args: Any) -> ExactArray:
+        return ExactArray(_as_object(self.data.item(*args)))
+
+    def tolist(self) -> Any:
+        return [row.tolist() for row in self] if self.ndim else self
+
+    def astype(self, dtype: Any, *args: Any, copy: bool = True, **kwargs: Any) -> Any:
+        """Floats stay exact, since exact values have no dtype; integers and booleans are decided."""
+        kind = np.dtype(dtype).kind
+        if kind == "f":
+            return self.copy() if copy else self
+        if kind == "b":
+            return np.frompyfunc(balls.truth, 1, 1)(self.data).astype(bool) if self.ndim else np.bool_(bool(self))
+        if kind in "iu":
+            whole = np.frompyfunc(balls.integer, 1, 1)(self.data)
+            return whole.astype(dtype) if self.ndim else np.dtype(dtype).type(whole)
+        raise NotExact(f"exact values are turned into dtype {np.dtype(dtype)}")
+
+    def __getattr__(self, name: str) -> Any:
+        """Reductions and the other methods are those of the functions of the same name."""
+        from gradcheck.exact.functions import METHODS
+
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in METHODS:
+            function = METHODS[name]
+            return lambda *args, **kwargs: function(self, *args, **kwargs)
+        if hasattr(np.ndarray, name):
+            raise NotExact(f"the array method .{name}() has no exact counterpart")
+        raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
+
+    # Arithmetic
+    __add__, __radd__, __iadd__ = _binary(operator.add), _binary(operator.add, True), _in_place(operator.add)
+    __sub__, __rsub__, __isub__ = _binary(operator.sub), _binary(operator.sub, True), _in_place(operator.sub)
+    __mul__, __rmul__, __imul__ = _binary(operator.mul), _binary(operator.mul, True), _in_place(operator.mul)
+    __truediv__, __rtruediv__ = _binary(operator.truediv), _binary(operator.truediv, True)
+    __itruediv__ = _in_place(operator.truediv)
+    __pow__, __rpow__, __ipow__ = _binary(_power), _binary(_power, True), _in_place(_power)
+    __floordiv__, __rfloordiv__ = _binary(_floor_divide), _binary(_floor_divide, True)
+    __mod__, __rmod__ = _binary(_remainder), _binary(_remainder, True)
+    __gt__, __ge__ = _compare(balls.greater), _compare(balls.greater_equal)
+    __lt__, __le__ = _compare(balls.less), _compare(balls.less_equal)
+    __eq__ = _compare(balls.equal)  # type: ignore[assignment]
+    __ne__ = _compare(balls.not_equal, True)  # type: ignore[assignment]
+
+    def __matmul__(self, other: Any) -> Any:
+        return np.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return np.matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return wrap(-self.data)
+
+    def __pos__(self) -> Any:
+        return self.copy()
+
+    def __abs__(self) -> Any:
+        return wrap(abs(self.data))

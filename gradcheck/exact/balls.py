@@ -1,0 +1,163 @@
+"""Functions of single balls, where python-flint's own method does not do as NumPy does."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from flint import arb
+
+from gradcheck.exact.errors import NotExact, Undecided
+
+ZERO, ONE, TWO, HALF = arb(0), arb(1), arb(2), arb(1) / 2
+
+
+def ball(value: Any) -> arb:
+    """``value`` (a Python or NumPy number, or a ball) as a ball, without rounding."""
+    if type(value) is arb:
+        return value
+    if isinstance(value, complex):
+        raise NotExact("complex numbers are not supported in exact arithmetic")
+    if isinstance(value, int):
+        return arb(int(value))
+    number = float(value)
+    if number in (float("inf"), float("-inf")):
+        return arb.pos_inf() if number > 0 else arb.neg_inf()
+    return arb(number)
+
+
+def _decide(holds: Callable[[Any, Any], bool], fails: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def compare(a: Any, b: Any) -> bool:
+        if holds(a, b):
+            return True
+        if fails(a, b):
+            return False
+        raise Undecided(f"comparison of {a.str(8)} with {b.str(8)}")
+
+    return compare
+
+
+greater = _decide(operator.gt, operator.le)
+greater_equal = _decide(operator.ge, operator.lt)
+less = _decide(operator.lt, operator.ge)
+less_equal = _decide(operator.le, operator.gt)
+equal = _decide(operator.eq, operator.ne)
+not_equal = _decide(operator.ne, operator.eq)
+
+
+def truth(a: arb) -> bool:
+    return not_equal(a, ZERO)
+
+
+def sign(a: arb) -> arb:
+    return arb(1) if greater(a, ZERO) else arb(-1) if less(a, ZERO) else ZERO
+
+
+def integer(a: arb) -> int:
+    """``a`` truncated towards zero; raises ``Undecided`` near an integer from below."""
+    whole = (a.floor() if greater_equal(a, ZERO) else a.ceil()).unique_fmpz()
+    if whole is None:
+        raise Undecided(f"integer part of {a.str(8)}")
+    return int(whole)
+
+
+def rint(a: arb) -> arb:
+    """The nearest integer, ties to even."""
+    low = (a - HALF).ceil().unique_fmpz()
+    high = (a + HALF).floor().unique_fmpz()
+    if low is None or high is None:
+        raise Undecided(f"rounding of {a.str(8)}")
+    return arb(low if low == high or low % 2 == 0 else high)
+
+
+def power(a: arb, b: arb) -> arb:
+    """``a ** b``; roots of zero and negative bases with integer exponents are exact."""
+    if b.is_exact() and b.is_integer():
+        n = int(b.unique_fmpz())
+        return a**n if abs(n) < 2**20 else a**b
+    if b.is_exact() and (b * 2).is_integer() and abs(b) < 64:
+        root = a.sqrt()
+        return root ** int((b * 2).unique_fmpz())
+    return ZERO if a == 0 and b > 0 else a**b
+
+
+def floor_divide(a: arb, b: arb) -> arb:
+    return (a / b).floor()
+
+
+def remainder(a: arb, b: arb) -> arb:
+    return a - b * (a / b).floor()
+
+
+def xlogy(x: arb, y: arb) -> arb:
+    return ZERO if x == 0 else x * y.log()
+
+
+def xlog1py(x: arb, y: arb) -> arb:
+    return ZERO if x == 0 else x * y.log1p()
+
+
+def entr(p: arb) -> arb:
+    return -xlogy(p, p)
+
+
+def rel_entr(p: arb, q: arb) -> arb:
+    return ZERO if p == 0 else p * (p / q).log()
+
+
+def kl_div(p: arb, q: arb) -> arb:
+    return rel_entr(p, q) - p + q
+
+
+def expit(x: arb) -> arb:
+    return ONE / (ONE + (-x).exp()) if x >= 0 or not x < 0 else _expit_negative(x)
+
+
+def _expit_negative(x: arb) -> arb:
+    e = x.exp()
+    return e / (ONE + e)
+
+
+def softplus(x: arb) -> arb:
+    return x.exp().log1p() if x < 0 else x + (-x).exp().log1p()
+
+
+def log_expit(x: arb) -> arb:
+    return -softplus(-x)
+
+
+def logit(p: arb) -> arb:
+    return (p / (ONE - p)).log()
+
+
+def logaddexp(a: arb, b: arb) -> arb:
+    if a == arb.neg_inf():
+        return b
+    if b == arb.neg_inf():
+        return a
+    return a + softplus(b - a) if not a < b else b + softplus(a - b)
+
+
+def ndtr(x: arb) -> arb:
+    return (-x / TWO.sqrt()).erfc() / 2
+
+
+def log_ndtr(x: arb) -> arb:
+    return ndtr(x).log()
+
+
+def cbrt(a: arb) -> arb:
+    return ZERO if a == 0 else a.root(3) if a > 0 else -((-a).root(3))
+
+
+def hypot(a: arb, b: arb) -> arb:
+    return (a * a + b * b).sqrt()
+
+
+def huber(delta: arb, r: arb) -> arb:
+    return r * r / 2 if less_equal(abs(r), delta) else delta * (abs(r) - delta / 2)
+
+
+def isinf(a: arb) -> bool:
+    return bool(a == arb.pos_inf() or a == arb.neg_inf())

@@ -1,0 +1,69 @@
+"""Raising the number of bits until a result is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from flint import arb, ctx
+
+from gradcheck.exact.errors import NotExact, Undecided
+
+T = TypeVar("T")
+
+START_BITS = 384
+"""Enough for a central difference with a step of 2^-120 (which cancels 120 bits) to keep more
+than 128 bits of 256 for functions whose intermediate values span 100 binary orders."""
+
+MOST_BITS = 6144
+"""Where raising stops: values like e^-3000 beside 1 need 4,400 bits; a comparison undecided here is a tie."""
+
+
+def settle(compute: Callable[[], T], sure: Callable[[T], bool], start: int = START_BITS, most: int = MOST_BITS) -> tuple[T, int]:
+    """``compute()`` at the first number of bits at which ``sure(result)``; that, and the bits.
+
+    The last result is returned if none is sure. Raises ``Undecided`` if a comparison stays
+    undecided at ``most`` bits, and ``NotExact`` if the code cannot be run exactly.
+    """
+    bits = start
+    while True:
+        with ctx.workprec(bits):
+            try:
+                result = compute()
+                if bits * 2 > most or sure(result):
+                    return result, bits
+            except Undecided:
+                if bits * 2 > most:
+                    raise
+            except Exception as error:
+                cause = _cause(error)
+                if isinstance(cause, NotExact):
+                    raise cause from None
+                if not isinstance(cause, Undecided):
+                    raise
+                if bits * 2 > most:
+                    raise cause from None
+        bits *= 2
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """The ``NotExact`` or ``Undecided`` that NumPy or torch wrapped into ``error``, if there is one."""
+    while error is not None:
+        if isinstance(error, (NotExact, Undecided)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def accurate(values: Any, bits: int) -> bool:
+    """Every finite entry of the object array has ``bits`` good bits, or is an exact zero."""
+    return all(a.rel_accuracy_bits() >= bits or a.is_exact() or a.is_nan() for a in np.asarray(values, dtype=object).flat)
+
+
+def magnitude(a: arb) -> int:
+    """The binary exponent of an exact or inexact nonzero ball; 0 for zero."""
+    if a == 0 or not a.is_finite():
+        return 0
+    mantissa, exponent = a.mid().man_exp()
+    return int(exponent) + int(mantissa).bit_length() if mantissa != 0 else 0

@@ -1,0 +1,215 @@
+"""What a person sees in the terminal. rich is imported when something is laid out with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradcheck.findings import Finding, Report, Result, Severity, Verdict
+from gradcheck.report import view
+from gradcheck.report.blocks import WIDTH, Line, finding_lines, fold, for_encoding, prose, result_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "bold blue",
+    "head": "bold",
+    "label": "",
+    "code": "cyan",
+    "": "",
+}
+VERDICTS = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.ERROR: "bold red",
+    Verdict.SKIPPED: "dim",
+}
+_HEADERS = {
+    "subject": "subject",
+    "verdict": "verdict",
+    "mathematics": "mathematics\nworst error",
+    "arithmetic": "arithmetic\namplified",
+    "detects": "detects",
+    "points": "points",
+    "seconds": "sec",
+}
+_WIDTHS = {"verdict": 12, "mathematics": 11, "arithmetic": 11, "detects": 7, "points": 6, "seconds": 4}
+_WIDEST = 120
+
+
+def failure_text(result: Result) -> str:
+    """A subject's verdict and findings in plain text, at most 80 columns wide where names allow."""
+    return "\n".join(line.text for line in result_lines(result))
+
+
+def failure_block(result: Result, finding: Finding) -> Block:
+    """One finding, as a rich renderable."""
+    return Block(tuple(finding_lines(result, finding)))
+
+
+def table(report: Report) -> ReportTable:
+    """All subjects, by family, and the exhibits below them, as a rich renderable.
+
+    It fits 80 columns; in a narrower terminal the columns of least weight are left out.
+    """
+    return ReportTable(report)
+
+
+def summary_line(report: Report) -> str:
+    """The outcome, the counts, and what to do next, in lines of at most 80 columns."""
+    if not report.subjects:
+        return "Nothing was checked. 'gradcheck list' shows what there is."
+    sentences = [f"{view.headline(report)}.", f"{view.tally(report)}, in {view.seconds(report.seconds)} s."]
+    lines = prose(" ".join(sentences), WIDTH)
+    return "\n".join([*lines, *prose(_next(report), WIDTH, "Next: ", "      ")])
+
+
+def _next(report: Report) -> str:
+    counts = view.count(report)
+    first = next(view.counted(report), None)
+    if first is not None and first[1].severity is not Severity.NOTE:
+        commands = [view.command(first[1]).partition("\n")[0], f"gradcheck explain {first[1].code}"]
+        return ", then ".join(f"'{command}'" for command in commands if command) + "."
+    wrong = next((r for r in view.exhibits(report) if not r.passed), None)
+    if wrong is not None:
+        return f"the exhibit {view.label(wrong)!r} ({view.place(wrong)}) {view.exhibit_line(wrong).partition(': ')[2]}."
+    for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE):
+        stuck = [r for r in report.subjects if r.verdict is verdict and r.kind != "exhibit"]
+        if stuck:
+            why = view.reason(stuck[0]).rstrip(".") or "no reason was recorded"
+            advice = "; more --examples may decide it" if verdict is Verdict.INCONCLUSIVE else ""
+            return f"{view.label(stuck[0])}: {why}{advice}."
+    # Zero would claim that the smallest error of all is caught; it is the largest that bounds them.
+    limits = [r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None]
+    if limits and counts.verdicts[Verdict.PASS]:
+        return f"nothing to do; a relative error above {view.brief(max(limits))} would have been caught in every gradient."
+    return "nothing to do."
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines already laid out, with the colours of their roles."""
+
+    lines: Sequence[Line]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        for line in self.lines:
+            text = Text(no_wrap=True, overflow="ignore", end="\n")
+            _paint(text, Line(for_encoding(line.text, options.encoding), line.role))
+            yield text
+
+
+def _paint(text: Text, line: Line) -> None:
+    if line.role != "label":
+        text.append(line.text, style=STYLES[line.role])
+        return
+    body = line.text.lstrip(" ")
+    margin = len(line.text) - len(body)
+    label, gap, rest = body.partition("  ")
+    # A label stands at the left of its block; deeper lines go on with the text of the one above.
+    if margin <= 4 and gap:
+        text.append(" " * margin).append(label, style="dim").append(gap + rest)
+    else:
+        text.append(line.text)
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """The subjects of a report in columns; lays itself out for the console that prints it."""
+
+    report: Report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(options.max_width, _WIDEST)
+        if any(r.kind != "exhibit" for r in self.report.subjects):
+            yield self._subjects(width, options.encoding)
+        if view.exhibits(self.report):
+            yield self._exhibits(width, options.encoding)
+
+    def _subjects(self, width: int, encoding: str) -> Table:
+        columns = _columns(width)
+        room = width - sum(_WIDTHS[c] + 1 for c in columns if c != "subject") - 1
+        made = _frame()
+        for column in columns:
+            left = column in ("subject", "verdict")
+            made.add_column(
+                _HEADERS[column],
+                justify="left" if left else "right",
+                width=None if column == "subject" else _WIDTHS[column],
+                max_width=room if column == "subject" else None,
+                overflow="fold",
+            )
+        for family, results in view.groups(self.report):
+            made.add_row(_text(fold(view.clean(family), room), encoding, "bold"))
+            for result in results:
+                cells = _cells(result, room, encoding)
+                made.add_row(*(cells[column] for column in columns))
+        return made
+
+    def _exhibits(self, width: int, encoding: str) -> Table:
+        made = _frame()
+        right = min(34, max(18, width // 2 - 4))
+        room = width - right - 2
+        made.add_column("exhibit", max_width=room, overflow="fold")
+        made.add_column("", max_width=right, overflow="fold")
+        for result in view.exhibits(self.report):
+            name = fold(view.clean(view.label(result)), room - 1)
+            said = view.clean(view.exhibit_line(result))
+            style = "green" if result.passed else "bold red"
+            made.add_row(_text(_indented(name), encoding), _text(said, encoding, style))
+        return made
+
+
+def _columns(width: int) -> list[str]:
+    columns = ["subject", *_WIDTHS]
+    for dispensable in ("seconds", "points", "detects"):
+        if width - sum(_WIDTHS[c] + 1 for c in columns[1:]) < 18:
+            columns.remove(dispensable)
+    return columns
+
+
+def _frame() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+
+
+def _cells(result: Result, room: int, encoding: str) -> dict[str, Text]:
+    m = result.measurements
+    worst = view.worst(result)
+    amplified = f"{view.brief(worst.value)} {view.short_dtype(worst.dtype)}" if worst else "-"
+    points = view.number(m.get("examples"))
+    return {
+        "subject": _text(_indented(fold(view.clean(view.label(result)), room - 1)), encoding),
+        "verdict": _text(str(result.verdict), encoding, VERDICTS[result.verdict]),
+        "mathematics": _judged(view.brief(view.number(m.get("max_error"))), m.get("mathematics"), encoding),
+        "arithmetic": _judged(amplified, m.get("arithmetic"), encoding),
+        "detects": _text(view.brief(result.detects), encoding),
+        "points": _text("-" if points is None else f"{points:.0f}", encoding),
+        "seconds": _text(view.seconds(m.get("seconds")), encoding),
+    }
+
+
+def _judged(text: str, verdict: object, encoding: str) -> Text:
+    style = {"fail": "bold red", "inconclusive": "yellow"}.get(str(verdict), "")
+    return _text(text, encoding, style)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f" {line}" for line in text.splitlines())
+
+
+def _text(text: str, encoding: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(for_encoding(text, encoding), style=style)

@@ -1,0 +1,317 @@
+"""What a function is: the spec format, and how a catalog of specs is found and loaded.
+
+A spec reads like a page::
+
+    @spec("softplus", family="activation", x=Real("*s"), torch=lambda x: torch.logaddexp(x, x * 0))
+    def softplus(x):
+        \"\"\"log(1 + e^x), elementwise. Source: ...\"\"\"
+        return np.logaddexp(0, x)
+
+    @softplus.vjp
+    def _(dy, x, y):
+        return dy * expit(x)
+
+    @softplus.law("is at least x")
+    def _(f, x):
+        return at_most(x, f(x))
+
+    @softplus.exhibit("log of 1 + e^x", expects="N101")
+    def _(x):
+        return np.log(1 + np.exp(x))
+
+The forward takes every argument by position, in the order of its signature. The vjp takes the
+cotangent, the arguments, then the output, and returns the gradient of every differentiable
+argument: a bare array for one, a tuple for several. With several outputs, ``dy`` and ``y`` are
+tuples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradcheck.domains import Domain, Real, least_sizes
+from gradcheck.errors import SpecError, did_you_mean
+
+GROUP = "gradcheck.specs"
+"""The entry-point group through which packages publish catalogs."""
+
+_defined: dict[str, list[FunctionSpec]] = {}
+
+
+@dataclass(frozen=True)
+class Law:
+    """An identity or a bound that the forward must keep.
+
+    ``body(f, ...)`` takes the subject under test, then any of the spec's arguments by name,
+    then ``extras``, drawn beside them; it returns a relation, or several. ``f(...)`` is the
+    forward and ``f.vjp(cotangent, ...)`` the backward, both called like the spec's own.
+    """
+
+    title: str
+    body: Callable[..., Any]
+    extras: dict[str, Domain]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A well-known wrong or unstable variant, in which the run must find exactly ``expects``.
+
+    ``part`` says what ``body`` replaces: the "forward" or the "vjp".
+    """
+
+    title: str
+    body: Callable[..., Any]
+    expects: tuple[str, ...]
+    part: str
+
+
+@dataclass
+class FunctionSpec:
+    """One function of a catalog; built by ``spec`` and its satellite decorators."""
+
+    name: str
+    family: str
+    arguments: dict[str, Domain]
+    forward: Callable[..., Any]
+    torch: Callable[..., Any]
+    dtypes: tuple[str, ...]
+    backward: Callable[..., Any] | None = None
+    laws: list[Law] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.forward) or ""
+
+    @property
+    def summary(self) -> str:
+        return self.doc.partition("\n")[0]
+
+    @property
+    def path(self) -> str:
+        return inspect.unwrap(self.forward).__code__.co_filename
+
+    @property
+    def line(self) -> int:
+        return inspect.unwrap(self.forward).__code__.co_firstlineno
+
+    @property
+    def differentiable(self) -> tuple[str, ...]:
+        """The names of the arguments that have a gradient, in order."""
+        return tuple(name for name, domain in self.arguments.items() if domain.differentiable)
+
+    @property
+    def extras(self) -> dict[str, Domain]:
+        return {name: domain for law in self.laws for name, domain in law.extras.items()}
+
+    def __call__(self, *primals: Any) -> Any:
+        return self.forward(*primals)
+
+    def vjp(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the hand-written backward: ``body(dy, *primals, y)``."""
+        if self.backward is not None:
+            raise SpecError(f"{where(body)}: {self.name!r} has a vjp already, at {where(self.backward)}")
+        self.backward = body
+        return body
+
+    def law(self, title: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a law; see ``Law``. Defaults that are domains are drawn as extra arguments."""
+
+        def register(body: Callable[..., Any]) -> Callable[..., Any]:
+            parameters = list(inspect.signature(body).parameters.values())[1:]
+            extras = {p.name: p.default for p in parameters if isinstance(p.default, Domain)}
+            for p in parameters:
+                if p.name not in self.arguments and p.name not in extras:
+                    raise SpecError(f"{where(body)}: the law {title!r} takes {p.name!r}, which is no argument of {self.name!r}{did_you_mean(p.name, self.arguments)}")
+            for name, domain in extras.items():
+                if name in self.arguments or self.extras.get(name, domain) != domain:
+                    raise SpecError(f"{where(body)}: the law {title!r} draws {name!r}, a name that is taken")
+            self.laws.append(Law(title, body, extras))
+            return body
+
+        return register
+
+    def exhibit(self, title: str, expects: str | tuple[str, ...], part: str = "forward") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register an exhibit; ``part="vjp"`` when ``body`` replaces the backward."""
+
+        def register(body: Callable[..., Any]) -> Callable[..., Any]:
+            codes = (expects,) if isinstance(expects, str) else tuple(expects)
+            if part not in ("forward", "vjp"):
+                raise SpecError(f"{where(body)}: part={part!r}; an exhibit replaces the 'forward' or the 'vjp'")
+            self.exhibits.append(Exhibit(title, body, codes, part))
+            return body
+
+        return register
+
+
+def where(function: Callable[..., Any]) -> str:
+    """``file:line`` of a function, for messages."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
+def spec(
+    name: str,
+    *,
+    family: str,
+    torch: Callable[..., Any],
+    dtypes: tuple[str, ...] = ("float64", "float32"),
+    **arguments: Domain,
+) -> Callable[[Callable[..., Any]], FunctionSpec]:
+    """Declare the function ``name``; decorates its forward.
+
+    ``torch`` is the reference: it takes the arguments as tensors (options as they are) and
+    returns a tensor, or a tuple of them. ``dtypes`` are those in which the forward and the
+    backward must be numerically sound. ``arguments`` give every parameter its domain.
+    """
+
+    def build(forward: Callable[..., Any]) -> FunctionSpec:
+        here = f"{where(forward)}: spec {name!r}"
+        parameters = list(inspect.signature(forward).parameters)
+        if parameters != list(arguments):
+            raise SpecError(f"{here} declares the arguments {list(arguments)}, but its forward takes {parameters}")
+        for argument, domain in arguments.items():
+            if not isinstance(domain, Domain):
+                raise SpecError(f"{here}: {argument}={domain!r} is no domain (Real, Simplex, OneHot, Labels, Sign, Mask or Option)")
+            try:
+                least_sizes(domain.dims)
+            except SpecError as error:
+                raise SpecError(f"{here}, argument {argument!r}: {error}") from None
+        made = FunctionSpec(name, family, dict(arguments), forward, torch, tuple(dtypes))
+        _defined.setdefault(forward.__module__, []).append(made)
+        return made
+
+    return build
+
+
+def least(spec: FunctionSpec) -> dict[str, int]:
+    """The smallest size of every axis word of ``spec``."""
+    found: dict[str, int] = {}
+    for domain in [*spec.arguments.values(), *spec.extras.values()]:
+        found.update(least_sizes(domain.dims))
+    return found
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A spec file, or a spec in it, that could not be used; the rest of the catalog stands."""
+
+    path: str
+    line: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Specs by name, in order of family and file, and what could not be loaded."""
+
+    specs: dict[str, FunctionSpec]
+    problems: tuple[Problem, ...] = ()
+
+    def find(self, name: str) -> FunctionSpec:
+        """The spec called ``name``; raises ``UsageError`` with the nearest names."""
+        try:
+            return self.specs[name]
+        except KeyError:
+            hint = did_you_mean(name, self.specs) or " 'gradcheck list' shows what there is."
+            raise SpecError(f"there is no spec {name!r}.{hint}") from None
+
+
+def load(sources: Iterable[str] = ()) -> Catalog:
+    """The catalog of ``sources`` (files or folders); with none, of every installed catalog.
+
+    Files that do not import and duplicate names become problems; all else is kept. Raises
+    ``SpecError`` for a path that is not there.
+    """
+    modules: list[ModuleType | Problem] = []
+    paths = list(sources)
+    for source in paths:
+        path = Path(source)
+        if not path.exists():
+            raise SpecError(f"{source}: no such file or folder")
+        files = sorted(p for p in path.rglob("*.py") if p.name != "__init__.py") if path.is_dir() else [path]
+        if not files:
+            raise SpecError(f"{source}: no spec file (*.py) in this folder")
+        modules.extend(_import(lambda p=p: _import_file(p), str(p)) for p in files)
+    if not paths:
+        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+            modules.extend(_import_entry(entry.value))
+    return _merge(modules)
+
+
+def _merge(modules: Iterable[ModuleType | Problem]) -> Catalog:
+    specs: dict[str, FunctionSpec] = {}
+    problems: list[Problem] = []
+    for module in modules:
+        if isinstance(module, Problem):
+            problems.append(module)
+            continue
+        for made in _defined.get(module.__name__, ()):
+            if made.name in specs:
+                first = specs[made.name]
+                problems.append(Problem(made.path, made.line, f"the name {made.name!r} is taken: {first.path}:{first.line} has it already; give one of them another name"))
+            elif made.backward is None:
+                problems.append(Problem(made.path, made.line, f"{made.name!r} has no vjp; add one with @{made.forward.__name__}.vjp"))
+            else:
+                specs[made.name] = made
+    return Catalog(specs, tuple(problems))
+
+
+def _import_entry(value: str) -> list[ModuleType | Problem]:
+    package = _import(lambda: importlib.import_module(value), value)
+    if isinstance(package, Problem) or not hasattr(package, "__path__"):
+        return [package]
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return [package, *(_import(lambda n=n: importlib.import_module(f"{value}.{n}"), f"{value}.{n}") for n in names)]
+
+
+def _import_file(path: Path) -> ModuleType:
+    full = path.resolve()
+    name = f"gradcheck_specs_{full.stem}_{hashlib.sha256(str(full).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    made = importlib.util.spec_from_file_location(name, full)
+    if made is None or made.loader is None:
+        raise SpecError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(made)
+    _defined.pop(name, None)
+    sys.modules[name] = module
+    try:
+        made.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import(load_module: Callable[[], ModuleType], path: str) -> ModuleType | Problem:
+    try:
+        return load_module()
+    except (Exception, SystemExit) as error:
+        return Problem(path, *_blame(error, path))
+
+
+def _blame(error: BaseException, path: str) -> tuple[int | None, str]:
+    """The line of ``path`` at which ``error`` left it, and the error in a sentence."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.lineno, f"it does not parse: {error.msg}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).stem == Path(path).stem.rpartition(".")[2] or f.filename == path]
+    line = frames[-1].lineno if frames else None
+    if isinstance(error, SpecError):
+        return line, str(error)
+    return line, f"it does not import: {type(error).__name__}: {error}"
+
+
+__all__ = ["Catalog", "Domain", "Exhibit", "FunctionSpec", "Law", "Problem", "Real", "load", "spec", "where"]
