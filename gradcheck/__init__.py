@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "check": "gradcheck.api",
-    "spec": "gradcheck.spec",
-    "FunctionSpec": "gradcheck.spec",
+    "spec": "gradcheck.function_spec",
+    "FunctionSpec": "gradcheck.function_spec",
     "implements": "gradcheck.subject",
     "equal": "gradcheck.relations",
     "at_most": "gradcheck.relations",
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gradcheck.errors import CheckFailed, GradcheckError
     from gradcheck.findings import Finding, Result, Severity, Verdict
     from gradcheck.relations import at_most, equal
-    from gradcheck.spec import FunctionSpec, spec
+    from gradcheck.function_spec import FunctionSpec, spec
     from gradcheck.subject import implements
 
 

@@ -17,14 +17,18 @@ START_BITS = 384
 than 128 bits of 256 for functions whose intermediate values span 100 binary orders."""
 
 MOST_BITS = 6144
-"""Where raising stops: values like e^-3000 beside 1 need 4,400 bits; a comparison undecided here is a tie."""
+"""Where raising stops: values like e^-3000 beside 1 need 4,400 bits."""
+
+TIE_BITS = 1536
+"""A comparison still undecided here is a tie, and a ball that still holds zero here is zero: what
+is not zero is below 2^-1400 of its surroundings, far under the range of every floating dtype."""
 
 
 def settle(compute: Callable[[], T], sure: Callable[[T], bool], start: int = START_BITS, most: int = MOST_BITS) -> tuple[T, int]:
     """``compute()`` at the first number of bits at which ``sure(result)``; that, and the bits.
 
     The last result is returned if none is sure. Raises ``Undecided`` if a comparison stays
-    undecided at ``most`` bits, and ``NotExact`` if the code cannot be run exactly.
+    undecided at ``TIE_BITS``, and ``NotExact`` if the code cannot be run exactly.
     """
     bits = start
     while True:
@@ -33,16 +37,11 @@ def settle(compute: Callable[[], T], sure: Callable[[T], bool], start: int = STA
                 result = compute()
                 if bits * 2 > most or sure(result):
                     return result, bits
-            except Undecided:
-                if bits * 2 > most:
-                    raise
             except Exception as error:
                 cause = _cause(error)
-                if isinstance(cause, NotExact):
-                    raise cause from None
-                if not isinstance(cause, Undecided):
+                if cause is None:
                     raise
-                if bits * 2 > most:
+                if isinstance(cause, NotExact) or bits >= TIE_BITS:
                     raise cause from None
         bits *= 2
 

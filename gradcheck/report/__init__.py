@@ -49,7 +49,11 @@ def parse_target(target: str) -> tuple[str, Path]:
     format, colon, path = target.partition(":")
     if not colon:
         guess = {".xml": "junit", ".md": "markdown"}.get(Path(target).suffix, Path(target).suffix.lstrip("."))
-        example = f"{guess}:{target}" if guess in FORMATS else f"{target if target in FORMATS else 'html'}:report.out"
+        example = (
+            f"{guess}:{target}"
+            if guess in FORMATS
+            else f"{target if target in FORMATS else 'html'}:report.out"
+        )
         raise UsageError(f"--report {target!r} has no FORMAT:PATH; write, for example, {example!r}.")
     _known(format)
     if not path:
@@ -72,7 +76,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             raise UsageError(f"{path}: {folder} is a file, not a folder; choose another path for the report.")
         writable = os.access(folder, os.W_OK | os.X_OK)
     if not writable:
-        raise UsageError(f"{path}: not writable; choose another path for the report, or change its permissions.")
+        raise UsageError(
+            f"{path}: not writable; choose another path for the report, or change its permissions."
+        )
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:
@@ -109,7 +115,9 @@ def _known(format: str) -> Writer:
         return FORMATS[format]
     except KeyError:
         hint = did_you_mean(format, FORMATS)
-        raise UsageError(f"there is no report format {format!r}.{hint} The formats are {', '.join(FORMATS)}.") from None
+        raise UsageError(
+            f"there is no report format {format!r}.{hint} The formats are {', '.join(FORMATS)}."
+        ) from None
 
 
 __all__ = ["FORMATS", "Writer", "check_writable", "parse_target", "render", "write"]

@@ -58,7 +58,11 @@ def decode(data: Any) -> Any:
     if "bytes" in data:
         array = np.frombuffer(bytes.fromhex(data["bytes"]), dtype=dtype).reshape(shape).copy()
     else:
-        array = _from_hex(data["hex"], dtype, shape) if "hex" in data else np.array(data["values"], dtype).reshape(shape)
+        array = (
+            _from_hex(data["hex"], dtype, shape)
+            if "hex" in data
+            else np.array(data["values"], dtype).reshape(shape)
+        )
     return array[()] if data.get("scalar") else array
 
 
@@ -87,17 +91,17 @@ def _decimal(value: float) -> float | str:
     return value if np.isfinite(value) else str(value)
 
 
-def shown(value: Any, width: int = 76) -> list[str]:
+def shown(value: Any, width: int = 76, whole: bool = False) -> list[str]:
     """``value`` for a person, in lines of at most ``width`` columns where its digits allow.
 
     Floats have the fewest digits that give the very float back in their dtype. Of an array with
-    more than ``SHOWN`` entries the middle is left out.
+    more than ``SHOWN`` entries the middle is left out, unless the ``whole`` is wanted.
     """
     if not isinstance(value, np.ndarray):
         return [repr(value.item() if isinstance(value, np.generic) else value)]
     if value.size == 0:
         return ["(empty)"]
-    return _nested(value, width, SHOWN, "", "nan", "inf").splitlines()
+    return _nested(value, width, sys.maxsize if whole else SHOWN, "", "nan", "inf").splitlines()
 
 
 def kind(value: Any) -> str:
@@ -118,13 +122,18 @@ def snippet(example: Example, width: int = 76) -> str:
     lines += [_assignment(name, value, width) for name, value in zip(names, values, strict=True)]
     arguments = ", ".join(names[: len(example.arguments)])
     cotangents = ", ".join(names[len(names) - len(example.cotangents) :])
-    lines.append(f"# forward({arguments}); vjp({cotangents}, {arguments})" if cotangents else f"# forward({arguments})")
+    lines.append(
+        f"# forward({arguments}); vjp({cotangents}, {arguments})" if cotangents else f"# forward({arguments})"
+    )
     return "\n".join(lines)
 
 
 def _names(given: list[str], cotangents: int) -> list[str]:
     """Python names for the arguments, made up where theirs are none, then for the cotangents."""
-    names = [n if n.isidentifier() and not keyword.iskeyword(n) and n != "np" else f"x{i}" for i, n in enumerate(given)]
+    names = [
+        n if n.isidentifier() and not keyword.iskeyword(n) and n != "np" else f"x{i}"
+        for i, n in enumerate(given)
+    ]
     stem = "dy" if not any(n.startswith("dy") for n in names) else "cotangent"
     return [*names, *([stem] if cotangents == 1 else [f"{stem}{i}" for i in range(cotangents)])]
 

@@ -33,7 +33,11 @@ def finding_lines(result: Result, finding: Finding, width: int = WIDTH) -> list[
     lines = [Line(f"{head}{' ' * gap}{severity}" if gap > 1 else f"{head} ({severity})", severity)]
     lines += [Line(text) for text in prose(finding.message, width, "  ")]
     subject = ", ".join(part for part in (view.label(result), view.entry(finding)) if part)
-    lines += [Line(""), *_labelled("in", subject, width), *_labelled("at", view.place(result, finding), width)]
+    lines += [
+        Line(""),
+        *_labelled("in", subject, width),
+        *_labelled("at", view.place(result, finding), width),
+    ]
     rows = view.rows(finding)
     if rows:
         lines += [Line(""), *_table(rows, width)]
@@ -93,7 +97,10 @@ def _table(rows: list[view.Row], width: int) -> list[Line]:
         if len(first) <= width:
             lines.append(Line(first, "label"))
         else:
-            lines += [Line(part, "label") for part in prose(f"{row.label:<{stem}}  {text.strip()}", width, "  ", hang)]
+            lines += [
+                Line(part, "label")
+                for part in prose(f"{row.label:<{stem}}  {text.strip()}", width, "  ", hang)
+            ]
     return lines
 
 
@@ -130,7 +137,10 @@ def _reproduce(finding: Finding, width: int) -> list[Line]:
         lines.append(Line(""))
         lines += [Line(f"    {view.clean(text)}" if text else "", "code") for text in code.splitlines()]
     elif finding.example is not None:
-        lines += [Line(text) for text in prose("The input is too long to paste; the command rebuilds it.", width, "    ")]
+        lines += [
+            Line(text)
+            for text in prose("The input is too long to paste; the command rebuilds it.", width, "    ")
+        ]
     return lines
 
 

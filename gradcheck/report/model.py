@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from gradcheck.errors import UsageError
 from gradcheck.findings import Example, Finding, Report, Result
 from gradcheck.report.arrays import decode, encode
-from gradcheck.report.view import count, title
+from gradcheck.report.view import command, count, title
 
 SCHEMA_VERSION = 1
 LINE = 100
@@ -29,7 +30,7 @@ LINE = 100
 
 def render(report: Report) -> str:
     """The report as JSON text, ending in a newline; objects that fit in a line stay on one."""
-    return _layout(to_dict(report), "") + "\n"
+    return layout(to_dict(report))
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -80,13 +81,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "line": finding.line,
         "example": None if finding.example is None else example_to_dict(finding.example),
         "measured": plain(finding.measured),
-        "reproduce": finding.reproduce,
+        "reproduce": command(finding),
     }
 
 
 def plain(value: Any) -> Any:
     """``value`` in JSON's terms; what JSON cannot say becomes a string, arrays become lists."""
-    if value is None or isinstance(value, bool | np.bool):
+    if value is None or isinstance(value, bool | np.bool_):
         return None if value is None else bool(value)
     if isinstance(value, Enum):
         return plain(value.value)
@@ -100,7 +101,7 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, Mapping):
         return {str(plain(k)): plain(v) for k, v in value.items()}
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted((plain(v) for v in value), key=repr)
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
@@ -144,7 +145,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UsageError(f"{path}: not a JSON report: {error}.") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION or not isinstance(data.get("subjects"), list):
-        raise UsageError(f"{path}: not a gradcheck report of schema version {SCHEMA_VERSION} (it says {version!r}).")
+        raise UsageError(
+            f"{path}: not a gradcheck report of schema version {SCHEMA_VERSION} (it says {version!r})."
+        )
     return cast(dict[str, Any], data)
 
 
@@ -153,16 +156,28 @@ def find(data: Mapping[str, Any], id: str) -> tuple[dict[str, Any], dict[str, An
 
     Raises ``UsageError`` when there is none, with the nearest ids, or when there are several.
     """
-    every = [(subject, finding) for subject in data["subjects"] for finding in subject["findings"] if finding.get("id")]
+    every = [
+        (subject, finding)
+        for subject in data["subjects"]
+        for finding in subject["findings"]
+        if finding.get("id")
+    ]
     ids = list(dict.fromkeys(finding["id"] for _, finding in every))
     matches = [id] if id in ids else [known for known in ids if id and known.startswith(id)]
     if len(matches) > 1:
-        raise UsageError(f"several findings begin with {id!r}: {', '.join(matches[:8])}. Give more of the id.")
+        raise UsageError(
+            f"several findings begin with {id!r}: {', '.join(matches[:8])}. Give more of the id."
+        )
     if not matches:
         near = get_close_matches(id, ids, n=3, cutoff=0.3) or ids[:3]
         hint = f"The nearest are {', '.join(near)}." if near else "The report has no findings."
         raise UsageError(f"there is no finding {id!r} in the report. {hint}")
     return next(pair for pair in every if pair[1]["id"] == matches[0])
+
+
+def layout(value: Any) -> str:
+    """JSON text of plain data, ending in a newline; raises ``ValueError`` for non-finite numbers."""
+    return _layout(value, "") + "\n"
 
 
 def _layout(value: Any, indent: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def failure_text(result: Result) -> str:
 
 def failure_block(result: Result, finding: Finding) -> Block:
     """One finding, as a rich renderable."""
-    return Block(tuple(finding_lines(result, finding)))
+    return Block(result, finding)
 
 
 def table(report: Report) -> ReportTable:
@@ -87,7 +86,9 @@ def _next(report: Report) -> str:
             advice = "; more --examples may decide it" if verdict is Verdict.INCONCLUSIVE else ""
             return f"{view.label(stuck[0])}: {why}{advice}."
     # Zero would claim that the smallest error of all is caught; it is the largest that bounds them.
-    limits = [r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None]
+    limits = [
+        r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None
+    ]
     if limits and counts.verdicts[Verdict.PASS]:
         return f"nothing to do; a relative error above {view.brief(max(limits))} would have been caught in every gradient."
     return "nothing to do."
@@ -95,15 +96,16 @@ def _next(report: Report) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines already laid out, with the colours of their roles."""
+    """A finding, laid out for the console that prints it: at most 80 columns, in colours."""
 
-    lines: Sequence[Line]
+    result: Result
+    finding: Finding
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        for line in self.lines:
-            text = Text(no_wrap=True, overflow="ignore", end="\n")
+        for line in finding_lines(self.result, self.finding, min(options.max_width, WIDTH)):
+            text = Text(overflow="fold")
             _paint(text, Line(for_encoding(line.text, options.encoding), line.role))
             yield text
 
@@ -137,8 +139,8 @@ class ReportTable:
 
     def _subjects(self, width: int, encoding: str) -> Table:
         columns = _columns(width)
-        room = width - sum(_WIDTHS[c] + 1 for c in columns if c != "subject") - 1
-        made = _frame()
+        room = width - sum(_WIDTHS[c] + 1 for c in columns if c != "subject")
+        made = _frame(encoding)
         for column in columns:
             left = column in ("subject", "verdict")
             made.add_column(
@@ -156,9 +158,9 @@ class ReportTable:
         return made
 
     def _exhibits(self, width: int, encoding: str) -> Table:
-        made = _frame()
+        made = _frame(encoding)
         right = min(34, max(18, width // 2 - 4))
-        room = width - right - 2
+        room = width - right - 1
         made.add_column("exhibit", max_width=room, overflow="fold")
         made.add_column("", max_width=right, overflow="fold")
         for result in view.exhibits(self.report):
@@ -177,11 +179,16 @@ def _columns(width: int) -> list[str]:
     return columns
 
 
-def _frame() -> Table:
-    from rich import box
+def _frame(encoding: str) -> Table:
+    """A table with a rule below its head, and one space between its columns."""
+    from rich.box import Box
     from rich.table import Table
 
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    ascii_only = not encoding.lower().startswith("utf")
+    rule = "-" if ascii_only else "\u2500"
+    rows = ["    ", "    ", f" {rule}{rule} ", *["    "] * 5]
+    frame = Box("\n".join(rows) + "\n", ascii=ascii_only)
+    return Table(box=frame, padding=0, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _cells(result: Result, room: int, encoding: str) -> dict[str, Text]:

@@ -61,7 +61,9 @@ def clean(text: object) -> str:
 
     Messages may quote the code under test; they must neither steer a terminal nor break XML.
     """
-    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", str(text))
+    return _CONTROL.sub(
+        lambda m: f"\\x{ord(m[0]):02x}" if m[0] < "\u0100" else f"\\u{ord(m[0]):04x}", str(text)
+    )
 
 
 def title(finding: Finding) -> str:
@@ -169,7 +171,7 @@ def headline(report: Report) -> str:
             parts.append(f"{erred}{whole} could not be judged for an error")
         return ", ".join(parts)
     if counts.exhibits_wrong:
-        return f"{counts.exhibits_wrong} of {plural(counts.exhibits, 'exhibit')} did not show what they should"
+        return f"{counts.exhibits_wrong} of {plural(counts.exhibits, 'exhibit')} did not show just what was expected"
     if total == 0:
         return f"{plural(counts.exhibits, 'exhibit')} on show, as expected"
     if passed == total:
@@ -177,17 +179,12 @@ def headline(report: Report) -> str:
     return f"{passed} of {subjects(total)} {'passes' if passed == 1 else 'pass'}, none {'fails'}"
 
 
-def tally(report: Report) -> str:
-    """All counts in one line: verdicts, findings, exhibits."""
+def tally(report: Report, verdicts: bool = True) -> str:
+    """The counts in one line: verdicts (if wanted), findings, exhibits."""
     counts = count(report)
-    words = {
-        Verdict.PASS: "pass",
-        Verdict.FAIL: "fail",
-        Verdict.INCONCLUSIVE: "inconclusive",
-        Verdict.ERROR: "error",
-        Verdict.SKIPPED: "skipped",
-    }
-    parts = [", ".join(f"{counts.verdicts[v]} {w}" for v, w in words.items() if counts.verdicts[v])]
+    parts = []
+    if verdicts:
+        parts.append(", ".join(f"{n} {verdict}" for verdict, n in counts.verdicts.items() if n))
     if counts.findings:
         kinds = ", ".join(plural(n, str(s)) for s, n in counts.severities.items() if n)
         parts.append(f"{plural(counts.findings, 'finding')} ({kinds})")
@@ -215,10 +212,14 @@ def reason(result: Result) -> str:
     undecided = m.get("undecided")
     parts: list[str] = []
     if isinstance(undecided, Mapping) and undecided:
-        parts.append("undecided: " + ", ".join(f"{why} ({plural(int(n), 'point')})" for why, n in undecided.items()))
-    why = m.get("why_not_exact")
-    if why:
-        parts.append("not exact: " + "; ".join([why] if isinstance(why, str) else [str(w) for w in why]))
+        cases = [
+            f"{why} ({plural(n, 'point')})" if isinstance(n, int) else f"{why} ({n})"
+            for why, n in undecided.items()
+        ]
+        parts.append(f"undecided: {', '.join(cases)}")
+    inexact = m.get("why_not_exact")
+    if inexact:
+        parts.append("not exact: " + "; ".join([inexact] if isinstance(inexact, str) else map(str, inexact)))
     return ". ".join(parts) or next((f.message for f in result.findings), "")
 
 
@@ -273,9 +274,13 @@ def amplifications(result: Result) -> list[Amplification]:
 
 
 def worst(result: Result) -> Amplification | None:
-    """The worst amplification of all; NaN is worse than anything."""
-    found = amplifications(result)
-    return max(found, key=lambda a: math.inf if math.isnan(a.value) else a.value) if found else None
+    """The worst amplification of all."""
+    return max(amplifications(result), key=lambda a: badness(a.value), default=None)
+
+
+def badness(value: float) -> tuple[bool, float]:
+    """A key to sort by; NaN is worse than anything."""
+    return math.isnan(value), value
 
 
 def entry(finding: Finding) -> str:
@@ -293,7 +298,8 @@ def rows(finding: Finding) -> list[Row]:
     """The numbers side by side: the three ways, or value against exact, or what a rule measured."""
     m = finding.measured
     if "numeric" in m or "analytic" in m:
-        ways = [Row("numeric", full(m.get("numeric")), None, str(m.get("way") or "central difference"))]
+        numeric = "not available" if m.get("numeric") is None else str(m.get("way") or "central difference")
+        ways = [Row("numeric", full(m.get("numeric")), None, numeric)]
         for way in ("analytic", "autograd"):
             given = m.get(way)
             missing = "not available" if given is None else ""
@@ -305,7 +311,9 @@ def rows(finding: Finding) -> list[Row]:
         if "exact" in m:
             ways.append(Row("exact", full(m["exact"])))
         if m.get("reference") is not None:
-            ways.append(Row("reference", full(m["reference"]), _apart(number(m["reference"]), exact), "torch"))
+            ways.append(
+                Row("reference", full(m["reference"]), _apart(number(m["reference"]), exact), "torch")
+            )
         known = {"value", "exact", "reference", "index"}
     else:
         ways, known = [], {"index"}
@@ -315,7 +323,9 @@ def rows(finding: Finding) -> list[Row]:
         remark += "" if limit is None else f"; limit {brief(limit)}"
         ways.append(Row("amplification", brief(size), None, remark))
         known |= {"amplification", "limit"}
-    return ways + [Row(key.replace("_", " "), _any(value)) for key, value in m.items() if key not in known]
+    # A flag that is down, or a list without entries, tells nothing.
+    rest = {key: value for key, value in m.items() if key not in known and _any(value) not in ("", "-", "no")}
+    return ways + [Row(key.replace("_", " "), _any(value)) for key, value in rest.items()]
 
 
 def _apart(value: float | None, exact: float | None) -> float | None:
@@ -330,7 +340,9 @@ def _any(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{clean(k)}: {_any(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_any(v) for v in value) + "]"
+        return "[" + ", ".join(_any(v) for v in value) + "]" if value else ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return full(value)
 
 

@@ -33,7 +33,15 @@ def measured(error, amplification, examples=60, seconds=0.043, **more):
 
 def passing(name, path, line, error, amplification, **more):
     return Result(
-        path, name, line, "spec", "spec", name, Verdict.PASS, detects=1.2e-13, measurements=measured(error, amplification, **more)
+        path,
+        name,
+        line,
+        "spec",
+        "spec",
+        name,
+        Verdict.PASS,
+        detects=1.2e-13,
+        measurements=measured(error, amplification, **more),
     )
 
 
@@ -109,40 +117,107 @@ def note_finding() -> Finding:
 def report(gradient_finding: Finding, numerics_finding: Finding, note_finding: Finding) -> Report:
     both = {"float64": {"forward": 1.1, "backward": 1.9}, "float32": {"forward": 1.0, "backward": 2.4}}
     subjects = (
-        passing("softmax", "specs/activation.py", 18, 3.1e-31, both, laws={"unchanged by a shift of its input": "pass"}),
-        Result(
-            "specs/activation.py", "relu", 60, "spec", "spec", "relu", Verdict.PASS, detects=1e-13,
-            measurements=measured(0.0, both, kinks=4), findings=(note_finding,),
+        passing(
+            "softmax",
+            "specs/activation.py",
+            18,
+            3.1e-31,
+            both,
+            laws={"unchanged by a shift of its input": "pass"},
         ),
-        passing("sigmoid", "specs/activation.py", 90, 8.8e-32, both, laws={"sums to one with its mirror image": "pass"}),
         Result(
-            "specs/activation.py", "logcosh", 110, "spec", "spec", "logcosh", Verdict.FAIL, detects=1e-13,
-            measurements=measured(2e-31, {"float64": {"forward": 3.0}, "float32": {"forward": math.inf}}, arithmetic="fail"),
+            "specs/activation.py",
+            "relu",
+            60,
+            "spec",
+            "spec",
+            "relu",
+            Verdict.PASS,
+            detects=1e-13,
+            measurements=measured(0.0, both, kinks=4),
+            findings=(note_finding,),
+        ),
+        passing(
+            "sigmoid",
+            "specs/activation.py",
+            90,
+            8.8e-32,
+            both,
+            laws={"sums to one with its mirror image": "pass"},
+        ),
+        Result(
+            "specs/activation.py",
+            "logcosh",
+            110,
+            "spec",
+            "spec",
+            "logcosh",
+            Verdict.FAIL,
+            detects=1e-13,
+            measurements=measured(
+                2e-31, {"float64": {"forward": 3.0}, "float32": {"forward": math.inf}}, arithmetic="fail"
+            ),
             findings=(numerics_finding,),
         ),
         Result(
-            "specs/loss.py", "binary_cross_entropy_with_logits", 41, "spec", "spec", "cross_entropy", Verdict.FAIL,
+            "specs/loss.py",
+            "binary_cross_entropy_with_logits",
+            41,
+            "spec",
+            "spec",
+            "cross_entropy",
+            Verdict.FAIL,
             detects=1e-13,
             measurements=measured(
-                1.0, both, mathematics="fail", examples=1200, seconds=12.3,
+                1.0,
+                both,
+                mathematics="fail",
+                examples=1200,
+                seconds=12.3,
                 laws={"is never negative": "pass", "adds over the batch": "fail"},
             ),
             findings=(gradient_finding,),
         ),
         Result(
-            "specs/loss.py", "ctc", 300, "spec", "spec", "ctc", Verdict.INCONCLUSIVE, detects=math.nan,
+            "specs/loss.py",
+            "ctc",
+            300,
+            "spec",
+            "spec",
+            "ctc",
+            Verdict.INCONCLUSIVE,
+            detects=math.nan,
             measurements=measured(
-                None, {}, examples=3, way="float", mathematics="inconclusive", arithmetic="inconclusive",
-                undecided={"precision ran out": 3}, why_not_exact=["np.searchsorted has no exact form"],
+                None,
+                {},
+                examples=3,
+                way="float",
+                mathematics="inconclusive",
+                arithmetic="inconclusive",
+                undecided={"precision ran out": 3},
+                why_not_exact=["np.searchsorted has no exact form"],
             ),
         ),
         Result(
-            "handed_in/café.py", HOSTILE, 5, "submission", "function pair with cache", None, Verdict.ERROR,
+            "handed_in/café.py",
+            HOSTILE,
+            5,
+            "submission",
+            "function pair with cache",
+            None,
+            Verdict.ERROR,
             measurements={"reason": "it raised ValueError: \x1b[2J bad & worse"},
         ),
         Result(
-            "specs/activation.py", "without the shift by the maximum", 30, "exhibit", "spec", "softmax", Verdict.PASS,
-            measurements={"expects": ["N101"]}, findings=(numerics_finding,),
+            "specs/activation.py",
+            "without the shift by the maximum",
+            30,
+            "exhibit",
+            "spec",
+            "softmax",
+            Verdict.PASS,
+            measurements={"expects": ["N101"]},
+            findings=(numerics_finding,),
         ),
     )
     return Report(
@@ -157,4 +232,10 @@ def report(gradient_finding: Finding, numerics_finding: Finding, note_finding: F
 @pytest.fixture
 def clean_report(report: Report) -> Report:
     """Only what passes, and an exhibit that shows what it should."""
-    return Report(report.tool, report.environment, report.options, (report.subjects[0], report.subjects[2], report.subjects[7]), 0.3)
+    return Report(
+        report.tool,
+        report.environment,
+        report.options,
+        (report.subjects[0], report.subjects[2], report.subjects[7]),
+        0.3,
+    )

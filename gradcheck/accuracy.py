@@ -1,0 +1,154 @@
+"""Is the arithmetic sound? A float result against its own exact value, as one number.
+
+The amplification is the error divided by the error that no algorithm could avoid: how far the
+exact value moves when the inputs move by one rounding, plus one ulp of the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from gradcheck.bounds import amplification_limit
+from gradcheck.exact.array import ExactArray, lift
+
+Recompute = Callable[[Sequence[np.ndarray]], Sequence[Any]]
+
+DRAWS = 2
+"""Random moves tried before the worst case over every input is worked out."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How a float result compares with its exact value at one point, in the worst entry.
+
+    ``amplification`` may overstate what is below ``limit`` (the cheap bound is then enough).
+    ``trouble`` is "" or "not finite" or "inaccurate"; ``flags`` are the floating-point
+    exceptions raised on the way.
+    """
+
+    dtype: str
+    amplification: float
+    limit: float
+    output: int
+    index: tuple[int, ...]
+    computed: float
+    exact: float
+    trouble: str
+    flags: frozenset[str]
+
+
+def spacing(exact: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """One ulp of ``exact`` (float64) in ``dtype``; below its smallest normal number, that number.
+
+    Results down there have no relative accuracy to lose.
+    """
+    info = np.finfo(dtype)
+    with np.errstate(all="ignore"):
+        ulp = np.ldexp(float(info.eps), np.frexp(exact)[1] - 1)
+    return np.where(np.abs(exact) < float(info.smallest_normal), float(info.smallest_normal), ulp)
+
+
+def one_rounding(x: np.ndarray) -> np.ndarray:
+    """Half an ulp of every entry of ``x``, as float64; what storing it may have cost."""
+    with np.errstate(all="ignore"):
+        ulp = np.spacing(np.abs(x)).astype(np.float64)
+    return np.where(np.isfinite(ulp), ulp, 0.0) / 2
+
+
+def to_float(balls: np.ndarray) -> np.ndarray:
+    return np.array([float(a) for a in balls.ravel()], dtype=np.float64).reshape(balls.shape)
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``|a - b|`` of two object arrays, as floats; not finite where either is not."""
+    return np.array([float(abs(p - q).mid()) for p, q in zip(a.ravel(), b.ravel(), strict=True)]).reshape(a.shape)
+
+
+def movement(recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], rng: np.random.Generator, worst: bool) -> list[np.ndarray]:
+    """How far each exact result moves when ``inputs`` move by one rounding.
+
+    Random signs for all inputs at once, the larger of two draws; with ``worst``, the sum over
+    every single input, which bounds all signs.
+    """
+    base = [lift(h) for h in here]
+    total = [np.zeros(b.shape) for b in base]
+
+    def moved(shifts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        exact = [ExactArray(_object(lift(x) + lift(s))) for x, s in zip(inputs, shifts, strict=True)]
+        return [_distance(lift(r), b) for r, b in zip(recompute(exact), base, strict=True)]
+
+    steps = [one_rounding(x) for x in inputs]
+    if not worst:
+        for _ in range(DRAWS):
+            for t, d in zip(total, moved([s * rng.choice((-1.0, 1.0), s.shape) for s in steps]), strict=True):
+                np.maximum(t, d, out=t)
+        return total
+    for k, step in enumerate(steps):
+        for i in range(step.size):
+            shifts = [np.zeros(s.shape) for s in steps]
+            shifts[k].reshape(-1)[i] = step.reshape(-1)[i]
+            for t, d in zip(total, moved(shifts), strict=True):
+                t += d
+    return total
+
+
+def _object(data: Any) -> np.ndarray:
+    if isinstance(data, np.ndarray):
+        return data
+    made = np.empty((), dtype=object)
+    made[()] = data
+    return made
+
+
+def judge(
+    computed: Sequence[np.ndarray],
+    exact: Sequence[Any],
+    dtype: np.dtype[Any],
+    steps: int,
+    flags: frozenset[str],
+    unavoidable: Callable[[bool], list[np.ndarray]],
+) -> Accuracy | None:
+    """The worst entry of ``computed`` against ``exact``; None where nothing can be compared.
+
+    ``unavoidable(worst)`` gives the movements; it is called only when the ulps alone do not
+    already clear the result.
+    """
+    limit = amplification_limit(steps)
+    top = float(np.finfo(dtype).max)
+    rows = [_errors(c, lift(e), dtype, top) for c, e in zip(computed, exact, strict=True)]
+    found: Accuracy | None = None
+    for worst in (None, False, True):
+        moves = [np.zeros(r[0].shape) for r in rows] if worst is None else unavoidable(worst)
+        found = None
+        for output, ((error, ulp, value), c, move) in enumerate(zip(rows, computed, moves, strict=True)):
+            if not error.size:
+                continue
+            with np.errstate(all="ignore"):
+                ratio = np.where(error > 0, error / (ulp + move), 0.0)
+            ratio = np.where(np.isnan(ratio), 0.0, ratio)
+            at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+            if found is None or ratio[at] > found.amplification:
+                index = tuple(int(i) for i in at)
+                number = float(np.asarray(c)[index])
+                trouble = "not finite" if not np.isfinite(number) and np.isinf(error[index]) else "inaccurate" if ratio[at] > limit else ""
+                found = Accuracy(dtype.name, float(ratio[at]), limit, output, index, number, float(value[index]), trouble, flags)
+        if found is None or found.trouble != "inaccurate":
+            break
+    return found
+
+
+def _errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any], top: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Absolute errors (inf where a finite value became none, 0 where none can be told), ulps, exact values."""
+    value = to_float(exact)
+    c = np.asarray(computed, dtype=np.float64).reshape(value.shape)
+    known = np.array([a.is_finite() for a in exact.ravel()], dtype=bool).reshape(value.shape) & (np.abs(value) <= top * (1 - 2.0**-8))
+    error = np.zeros(value.shape)
+    for i in np.ndindex(value.shape):
+        if known[i]:
+            error[i] = float(abs(exact[i] - arb(float(c[i]))).mid()) if np.isfinite(c[i]) else np.inf
+    return error, spacing(np.where(np.isfinite(value), value, 1.0), dtype), value

@@ -1,0 +1,41 @@
+"""Every number that decides a verdict: its name, its derivation, its one home."""
+
+from __future__ import annotations
+
+FORMULA_TOLERANCE = 1e-13
+"""Relative. In balls nothing rounds but what the code under test rounds itself: its Python-float
+constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
+they explain a difference of 1e-13; a wrong formula is off by its own size."""
+
+CONSTANT_ROUNDINGS = 8
+"""A rounded constant acts as a rounded input does, and ill-conditioned code magnifies it: a
+difference within this many times what one rounding of the inputs moves is no wrong formula."""
+
+FLOAT_TOLERANCE = 2.0**-26
+"""Relative, where only floats are to be had: half the digits of float64. Above it rounding no
+longer looks like a wrong formula in well-conditioned code; what is worse conditioned shows in
+the error bound of the numeric way, and is inconclusive."""
+
+STEP_BITS = 120
+"""The step of the exact central difference is 2^-120 of the smallest input: the truncation error
+is its square, 2^-240 of the third derivative, thirty digits beyond FORMULA_TOLERANCE."""
+
+CONFIRM_BITS = 60
+"""A difference, or a kink, counts only if it stays when the step shrinks by a further 2^-60."""
+
+KINK_GAP = 2.0**-60
+"""One-sided slopes of a smooth function differ by about step * f'', 2^-120; where they differ by
+more than this share of the slopes, it is looked at again with a smaller step."""
+
+ULPS_PER_STEP = 4
+"""NumPy documents its vectorised elementary functions within 4 ulp; arithmetic is within 1/2."""
+
+
+def amplification_limit(steps: int) -> float:
+    """What a sound evaluation of ``steps`` roundings may amplify the unavoidable error by.
+
+    If no intermediate result is worse conditioned than the problem, each rounding adds at most
+    its own few ulps. ``steps`` are counted by the exact run: one for an array operation, n for
+    a sum of n.
+    """
+    return float(ULPS_PER_STEP * (steps + 1))

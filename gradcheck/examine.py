@@ -1,0 +1,244 @@
+"""One subject, from generated points to a result: explore, diagnose, shrink, judge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gradcheck.diagnosis import Key, Sightings, shows
+from gradcheck.evidence import Evidence, gather
+from gradcheck.findings import Finding, Result, Severity, Verdict
+from gradcheck.points import Point, points
+from gradcheck.rules import Match, match, rules
+from gradcheck.function_spec import Exhibit, FunctionSpec
+from gradcheck.subject import Subject
+
+SHRINK_BUDGET = 150
+"""Evaluations that shrinking one finding may cost."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to examine: points per subject, the seed of Hypothesis, and the codes that count."""
+
+    examples: int = 100
+    seed: int = 0
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def counts(self, code: str) -> bool:
+        """Whether findings of ``code`` are wanted; prefixes such as "G" or "N10" work."""
+        return (not self.select or code.startswith(self.select)) and not (self.ignore and code.startswith(self.ignore))
+
+
+@dataclass
+class Tally:
+    """What adds up over the points of one subject."""
+
+    examples: int = 0
+    exact: int = 0
+    kinks: int = 0
+    error: float = 0.0
+    decided: dict[str, int] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
+    why_not_exact: Counter[str] = field(default_factory=Counter)
+    detects: dict[str, float] = field(default_factory=dict)
+    amplification: dict[str, dict[str, float]] = field(default_factory=lambda: {"forward": {}, "backward": {}})
+    laws: dict[str, str] = field(default_factory=dict)
+    values: Counter[str] = field(default_factory=Counter)
+
+    def add(self, e: Evidence) -> None:
+        self.examples += 1
+        if e.why_not_exact:
+            self.why_not_exact[e.why_not_exact] += 1
+        elif e.run.failure is None:
+            self.exact += 1
+        self.kinks += any(g.kink for g in e.gradients)
+        for v in e.values:
+            if v.agreement is not None:
+                self.values[v.agreement] += 1
+        for g in e.gradients:
+            if g.agreement == "undecided":
+                self.undecided[g.reason or "not decided"] += 1
+                continue
+            self.decided[g.argument] = self.decided.get(g.argument, 0) + 1
+            if math.isfinite(g.error):
+                self.error = max(self.error, g.error)
+            if g.agreement == "equal":
+                self.detects[g.argument] = min(self.detects.get(g.argument, math.inf), g.detects)
+        for stage, accuracies in (("forward", [e.forward_accuracy]), ("backward", list(e.backward_accuracy))):
+            for a in accuracies:
+                if a is not None:
+                    worst = math.inf if a.trouble == "not finite" else a.amplification
+                    self.amplification[stage][a.dtype] = max(self.amplification[stage].get(a.dtype, 0.0), worst)
+        for law in e.laws:
+            order = {"different": "fail", "equal": "pass", "undecided": "inconclusive"}
+            before = self.laws.get(law.title, "inconclusive")
+            if before != "fail" and (law.agreement != "undecided"):
+                self.laws[law.title] = order[law.agreement]
+            else:
+                self.laws.setdefault(law.title, before)
+
+
+def examine(
+    subject: Subject,
+    spec: FunctionSpec,
+    reference: Subject | None,
+    settings: Settings,
+    *,
+    kind: str = "spec",
+    exhibit: Exhibit | None = None,
+    laws: Sequence[Any] = (),
+) -> Result:
+    """Check ``subject`` against ``spec`` on generated points and report what was found."""
+    started = time.perf_counter()
+    tally, sightings = Tally(), Sightings()
+    memory: dict[str, list[Match]] = {}
+
+    def look(point: Point) -> tuple[Evidence, list[Match]]:
+        evidence = gather(subject, point, reference, laws)
+        return evidence, [m for m in match(evidence) if settings.counts(m.code)]
+
+    def visit(point: Point) -> None:
+        evidence, matches = look(point)
+        memory[_digest(point)] = matches
+        tally.add(evidence)
+        sightings.add(point, matches)
+
+    strategy = points(spec)
+    _explore(strategy, visit, settings.examples, settings.seed)
+    found = []
+    for point, m, cause in sightings.conclusions():
+        shown, smaller = _shrink(strategy, (m.code, m.argument), look, memory, settings) or (point, m)
+        found.append(_finding(subject, shown, replace(smaller, cause=smaller.cause or cause), cause, kind))
+    return conclude(subject, tally, found, kind=kind, spec=spec.name, exhibit=exhibit, seconds=time.perf_counter() - started)
+
+
+def _digest(point: Point) -> str:
+    return point.example(()).digest()
+
+
+def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: int, shrink: bool = False) -> None:
+    """Run ``body`` on generated points; every setting is explicit, so that no profile matters."""
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, Verbosity
+
+    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    configured = hypothesis.settings(
+        max_examples=examples, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
+        report_multiple_bugs=False, stateful_step_count=1, suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
+    )  # fmt: skip
+
+    def test(point: Point) -> None:
+        body(point)
+
+    configured(hypothesis.seed(seed)(hypothesis.given(strategy)(test)))()
+
+
+def _shrink(strategy: Any, key: Key, look: Callable[[Point], tuple[Evidence, list[Match]]], memory: dict[str, list[Match]], settings: Settings) -> tuple[Point, Match] | None:
+    """The smallest point at which ``key`` shows, and its match there."""
+    defect = type(f"Defect{key[0]}", (Exception,), {})
+    spent = 0
+    best: list[tuple[Point, Match]] = []
+
+    def body(point: Point) -> None:
+        nonlocal spent
+        digest = _digest(point)
+        if digest not in memory:
+            if spent >= SHRINK_BUDGET:
+                return
+            spent += 1
+            memory[digest] = look(point)[1]
+        seen = shows(memory[digest], key)
+        if seen is not None:
+            best[:] = [(point, seen[key[0]])]
+            raise defect
+
+    try:
+        _explore(strategy, body, settings.examples, settings.seed, shrink=True)
+    except defect:
+        return best[0]
+    return None
+
+
+def _finding(subject: Subject, point: Point, m: Match, cause: str, kind: str) -> Finding:
+    entry = rules()[m.code]
+    _, forward_line, backward_line = subject.location
+    line = m.measured.get("line") or (backward_line if m.code[0] == "G" or m.code == "S102" or m.argument is not None and m.code[0] == "N" else forward_line)
+    shapes = _shapes(subject, point)
+    example = point.example(shapes)
+    name = f"{subject.name} {m.code} {m.argument} {example.digest()}"
+    identity = _short(name)
+    measured = {k: v for k, v in m.measured.items() if k != "line"}
+    return Finding(
+        m.code, entry.name, entry.severity, m.message, m.argument, m.cause or cause, m.suspect, line, example, measured,
+        f"gradcheck replay {identity}", identity,
+    )  # fmt: skip
+
+
+def _short(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _shapes(subject: Subject, point: Point) -> tuple[tuple[int, ...], ...]:
+    from gradcheck.ways.analytic import run
+
+    return tuple(o.shape for o in run(subject, point).outputs)
+
+
+def conclude(
+    subject: Subject,
+    tally: Tally,
+    found: Iterable[Finding],
+    *,
+    kind: str,
+    spec: str | None,
+    exhibit: Exhibit | None = None,
+    seconds: float = 0.0,
+) -> Result:
+    """The verdict, and the measurements that stand behind it."""
+    findings = tuple(found)
+    codes = {f.code for f in findings if f.severity is not Severity.NOTE}
+    errors = {f.code for f in findings if f.severity is Severity.ERROR}
+    open_arguments = [a for a in subject.differentiable if not tally.decided.get(a)]
+    mathematics = "fail" if any(c[0] in "VGR" for c in errors) else "inconclusive" if open_arguments or _values_open(tally) else "pass"
+    measured_arithmetic = any(tally.amplification.values())
+    arithmetic = "fail" if any(c.startswith("N1") for c in codes) else "pass" if measured_arithmetic else "inconclusive"
+    verdict = Verdict.FAIL if errors else Verdict.INCONCLUSIVE if mathematics == "inconclusive" else Verdict.PASS
+    if exhibit is not None:
+        verdict = Verdict.PASS if codes == set(exhibit.expects) else Verdict.FAIL
+    detects = max(tally.detects.values(), default=math.inf)
+    way = "exact" if not tally.why_not_exact else "float" if not tally.exact else "exact and float"
+    path, line, _ = subject.location
+    measurements: dict[str, Any] = {
+        "examples": tally.examples, "mathematics": mathematics, "arithmetic": arithmetic, "way": way,
+        "why_not_exact": [f"{why} ({n} points)" for why, n in tally.why_not_exact.most_common(5)],
+        "max_error": tally.error, "amplification": tally.amplification, "kinks": tally.kinks,
+        "undecided": dict(tally.undecided), "laws": tally.laws, "seconds": seconds,
+        "confidence": _confidence(way, detects, tally, open_arguments),
+    }  # fmt: skip
+    if exhibit is not None:
+        measurements |= {"expects": sorted(exhibit.expects), "found": sorted(codes), "exhibit": exhibit.title}
+    return Result(path, subject.name, line, kind, subject.convention, spec, verdict, detects if math.isfinite(detects) else None, measurements, findings)
+
+
+def _values_open(tally: Tally) -> bool:
+    return bool(tally.values) and not tally.values["equal"] and not tally.values["different"]
+
+
+def _confidence(way: str, detects: float, tally: Tally, open_arguments: Sequence[str]) -> str:
+    if open_arguments:
+        return f"undecided for {', '.join(open_arguments)}"
+    if not math.isfinite(detects):
+        return "every gradient is zero at every point: no error in it could have been seen"
+    how = {
+        "exact": "decided in ball arithmetic along a random direction; a miss has probability zero",
+        "float": "decided by float differences with error bounds; a wrong entry below the bound is missed",
+    }.get(way, "decided in ball arithmetic where the code allows it, by float differences elsewhere")
+    return f"a relative error of {detects:.1e} in a gradient would have been caught; {how}"

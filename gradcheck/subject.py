@@ -1,0 +1,312 @@
+"""What is under test, whatever convention it was written in.
+
+A subject gives ``value(primals)``, a tuple of outputs, and ``gradient(cotangents, primals,
+outputs)``, a tuple with one gradient for every differentiable argument. Both work on float
+arrays and on exact ones: which of the two comes in decides which comes out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradcheck.errors import GradcheckError, SpecError, did_you_mean
+from gradcheck.exact.array import ExactArray
+from gradcheck.exact.standin import Place, places, standing_in
+from gradcheck.function_spec import Exhibit, FunctionSpec
+
+
+class ReturnsNothing(GradcheckError):
+    """The function under test returned None, or a tuple with None in it."""
+
+
+class WrongCount(GradcheckError):
+    """The backward returned another number of gradients than there are differentiable arguments."""
+
+
+class Subject(Protocol):
+    name: str
+    arguments: tuple[str, ...]
+    differentiable: tuple[str, ...]
+    convention: str
+
+    @property
+    def location(self) -> tuple[str, int | None, int | None]:
+        """The file, the line of the forward, the line of the backward."""
+
+    def value(self, primals: Sequence[Any]) -> tuple[Any, ...]: ...
+
+    def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]: ...
+
+
+def holds_exact(values: Sequence[Any]) -> bool:
+    return any(type(v) is ExactArray for v in values)
+
+
+@dataclass(frozen=True)
+class NumpyPair:
+    """A hand-written forward and its hand-written vjp, over NumPy arrays."""
+
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    arguments: tuple[str, ...]
+    differentiable: tuple[str, ...]
+    convention: str = "numpy pair"
+    also: tuple[Callable[..., Any], ...] = ()
+
+    @property
+    def location(self) -> tuple[str, int | None, int | None]:
+        path, line = locate(self.forward)
+        return path, line, locate(self.backward)[1]
+
+    @cached_property
+    def places(self) -> list[Place]:
+        return places((self.forward, self.backward, *self.also))
+
+    @cached_property
+    def takes_output(self) -> bool:
+        """Whether the vjp takes the output after the primals, as a spec's does."""
+        return takes_output(self.backward, len(self.arguments))
+
+    def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        with standing_in(self.places if holds_exact(primals) else []):
+            return _outputs(self.forward(*primals))
+
+    def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+        dy = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
+        y = outputs[0] if len(outputs) == 1 else tuple(outputs)
+        with standing_in(self.places if holds_exact(primals) else []):
+            given = self.backward(dy, *primals, y) if self.takes_output else self.backward(dy, *primals)
+        return _gradients(given, len(self.differentiable))
+
+
+@dataclass(frozen=True)
+class TorchCallable:
+    """A torch function, Function or Module: its backward is what autograd makes of it."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    differentiable: tuple[str, ...]
+    convention: str = "torch callable"
+
+    @property
+    def location(self) -> tuple[str, int | None, int | None]:
+        path, line = locate(self.function)
+        return path, line, line
+
+    def _tensors(self, primals: Sequence[Any]) -> list[Any]:
+        import torch
+
+        tensors: list[Any] = []
+        for name, value in zip(self.arguments, primals, strict=True):
+            if type(value) is ExactArray:
+                from gradcheck.exact.tensor import to_tensor
+
+                tensors.append(to_tensor(value, requires_grad=name in self.differentiable))
+            elif isinstance(value, (np.ndarray, np.generic)):
+                tensor = torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
+                tensors.append(tensor.requires_grad_(name in self.differentiable))
+            else:
+                tensors.append(value)
+        return tensors
+
+    def _call(self, tensors: Sequence[Any], exactly: bool) -> tuple[Any, ...]:
+        if not exactly:
+            return _outputs(self.function(*tensors))
+        from gradcheck.exact.tensor import exact_mode
+
+        with exact_mode():
+            return _outputs(self.function(*tensors))
+
+    def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        exactly = holds_exact(primals)
+        return tuple(_array(t, exactly) for t in self._call(self._tensors(primals), exactly))
+
+    def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+        import torch
+
+        exactly = holds_exact(primals)
+        tensors = self._tensors(primals)
+        results = self._call(tensors, exactly)
+        wanted = [t for name, t in zip(self.arguments, tensors, strict=True) if name in self.differentiable]
+        pairs = [(r, _tensor(c, r)) for r, c in zip(results, cotangents, strict=True) if r.requires_grad]
+        if not pairs:
+            return (None,) * len(wanted)
+        grads = torch.autograd.grad([r for r, _ in pairs], wanted, [c for _, c in pairs], allow_unused=True)
+        return tuple(None if g is None else _array(g, exactly) for g in grads)
+
+
+def _tensor(cotangent: Any, like: Any) -> Any:
+    import torch
+
+    if type(cotangent) is ExactArray:
+        from gradcheck.exact.tensor import to_tensor
+
+        return to_tensor(cotangent)
+    return torch.from_numpy(np.array(cotangent)).to(like.dtype)
+
+
+def _array(tensor: Any, exactly: bool) -> Any:
+    if exactly:
+        from gradcheck.exact.tensor import to_exact
+
+        return to_exact(tensor)
+    return tensor.detach().numpy()
+
+
+def _outputs(returned: Any) -> tuple[Any, ...]:
+    outputs = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
+    if not outputs or any(value is None for value in outputs):
+        raise ReturnsNothing("the forward returned None" if returned is None else "the forward returned a tuple with None in it")
+    return outputs
+
+
+def _gradients(given: Any, count: int) -> tuple[Any, ...]:
+    if given is None:
+        raise ReturnsNothing("the backward returned None")
+    gradients = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if len(gradients) != count:
+        raise WrongCount(f"the backward returned {len(gradients)} gradients, for {count} differentiable arguments")
+    return gradients
+
+
+def takes_output(backward: Callable[..., Any], count: int) -> bool:
+    """Whether ``backward`` has room for the cotangent, ``count`` primals *and* the output."""
+    try:
+        parameters = inspect.signature(backward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    return len(positional) >= count + 2
+
+
+def locate(function: Any) -> tuple[str, int | None]:
+    """File and line of a function, a class, or an object with a ``forward``."""
+    inner = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(inner, "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    kind = inner if isinstance(inner, type) else getattr(inner, "__self__", type(inner))
+    kind = kind if isinstance(kind, type) else type(kind)
+    forward = getattr(kind, "forward", None)
+    return locate(forward) if hasattr(forward, "__code__") else (getattr(sys.modules.get(kind.__module__), "__file__", None) or "", None)
+
+
+def house(spec: FunctionSpec) -> NumpyPair:
+    """The forward and the vjp of the spec's own page."""
+    assert spec.backward is not None
+    return NumpyPair(spec.name, spec.forward, spec.backward, tuple(spec.arguments), spec.differentiable, "spec", tuple(law.body for law in spec.laws))
+
+
+def on_show(spec: FunctionSpec, exhibit: Exhibit) -> NumpyPair:
+    """The spec's pair with the exhibit's variant in it."""
+    assert spec.backward is not None
+    forward, backward = (exhibit.body, spec.backward) if exhibit.part == "forward" else (spec.forward, exhibit.body)
+    return NumpyPair(f"{spec.name}: {exhibit.title}", forward, backward, tuple(spec.arguments), spec.differentiable, "exhibit")
+
+
+def reference(spec: FunctionSpec) -> TorchCallable:
+    """The spec's torch reference."""
+    return TorchCallable(f"torch {spec.name}", spec.torch, tuple(spec.arguments), spec.differentiable)
+
+
+class Implementation:
+    """A function bound to the spec that it implements; made by ``implements``."""
+
+    def __init__(self, spec: str, forward: Callable[..., Any]) -> None:
+        self.spec, self.forward = spec, forward
+        self.backward: Callable[..., Any] | None = None
+        update_wrapper(self, forward, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def vjp(self, backward: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the backward: ``backward(dy, *primals, y)``, or without ``y``."""
+        self.backward = backward
+        return backward
+
+
+def implements(spec: str) -> Callable[[Callable[..., Any]], Implementation]:
+    """Bind a function to the spec named ``spec``, for ``gradcheck run --subject MODULE``.
+
+    With a ``.vjp`` it is a NumPy pair; without one it is a torch callable.
+    """
+    return lambda forward: Implementation(spec, forward)
+
+
+def bind(spec: FunctionSpec, forward: Callable[..., Any], backward: Callable[..., Any] | None) -> Subject:
+    """The subject that ``forward`` (and ``backward``, if it is a NumPy pair) make for ``spec``."""
+    name = getattr(forward, "__name__", spec.name)
+    if backward is None:
+        return TorchCallable(name, forward, tuple(spec.arguments), spec.differentiable)
+    return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable)
+
+
+def import_module(name: str) -> Any:
+    """The module ``name`` (dotted, or a path to a file), the current folder being on the path.
+
+    Raises ``SpecError`` that tells what failed and where.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        if name.endswith(".py"):
+            path = Path(name).resolve()
+            found = importlib.util.spec_from_file_location(path.stem, path)
+            if found is None or found.loader is None or not path.exists():
+                raise SpecError(f"--subject {name}: no such file")
+            module = importlib.util.module_from_spec(found)
+            sys.modules[path.stem] = module
+            found.loader.exec_module(module)
+            return module
+        return importlib.import_module(name)
+    except SpecError:
+        raise
+    except (Exception, SystemExit) as error:
+        last = inspect.getinnerframes(error.__traceback__)[-1] if error.__traceback__ else None
+        at = f" ({last.filename}:{last.lineno})" if last and "importlib" not in last.filename else ""
+        raise SpecError(f"--subject {name} does not import: {type(error).__name__}: {error}{at}") from error
+
+
+def implementations(module: str, named: Mapping[str, Any]) -> list[tuple[str, Callable[..., Any], Callable[..., Any] | None]]:
+    """What ``module`` provides, as (spec, forward, backward): bound by ``implements`` or ``named``.
+
+    ``named`` is the table ``[tool.gradcheck.subjects]``: a spec's name to ``"module:function"``
+    (a torch callable) or to ``{forward = "module:function", vjp = "module:function"}``. Its
+    entries count if their module is ``module``; all of them if ``module`` is a ``.toml`` file.
+    """
+    found: list[tuple[str, Callable[..., Any], Callable[..., Any] | None]] = []
+    if not module.endswith(".toml"):
+        for value in vars(import_module(module)).values():
+            if isinstance(value, Implementation):
+                found.append((value.spec, value.forward, value.backward))
+    for spec, entry in named.items():
+        forward, vjp = (entry, None) if isinstance(entry, str) else (entry.get("forward"), entry.get("vjp"))
+        if not forward:
+            raise SpecError(f"[tool.gradcheck.subjects] {spec}: give \"module:function\", or a table with forward and vjp")
+        if module.endswith(".toml") or forward.partition(":")[0] == module:
+            found.append((spec, _named(spec, forward), _named(spec, vjp) if vjp else None))
+    return found
+
+
+def _named(spec: str, target: str) -> Callable[..., Any]:
+    module_name, _, attribute = target.partition(":")
+    module = import_module(module_name)
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise SpecError(f"[tool.gradcheck.subjects] {spec}: {module_name} has no function {attribute!r}.{did_you_mean(attribute, known)}")
+    return function.forward if isinstance(function, Implementation) else function  # type: ignore[no-any-return]

@@ -1,0 +1,150 @@
+"""The analytic way: the code under test itself, run in floats and watched, and run in balls."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import ctx
+
+from gradcheck.exact.array import ExactArray, Work, exact
+from gradcheck.points import Point
+from gradcheck.subject import ReturnsNothing, Subject, WrongCount
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The code under test raised, or returned nothing, in ``stage`` ("forward" or "backward")."""
+
+    stage: str
+    kind: str
+    message: str
+    path: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class FloatRun:
+    """One watched evaluation in the dtype of the point.
+
+    ``outputs`` and ``gradients`` are arrays as returned (a missing gradient is None);
+    ``flags`` names the floating-point exceptions of each stage; ``changed`` the inputs that
+    the subject wrote into, as (stage, argument); ``differs`` tells that a second forward on
+    the same input gave other bits.
+    """
+
+    outputs: tuple[Any, ...] = ()
+    gradients: tuple[Any, ...] = ()
+    cotangents: tuple[np.ndarray, ...] = ()
+    flags: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+    changed: tuple[tuple[str, str], ...] = ()
+    changed_cotangent: bool = False
+    differs: bool = False
+    failure: Failure | None = None
+
+
+@contextmanager
+def watched() -> Iterator[set[str]]:
+    """Collect NumPy's floating-point exceptions ("overflow", "divide by zero" ...) quietly."""
+    seen: set[str] = set()
+    with np.errstate(all="call", call=lambda what, _: seen.add(what)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield seen
+
+
+def copies(values: Sequence[Any]) -> list[Any]:
+    return [v.copy() if isinstance(v, np.ndarray) else v for v in values]
+
+
+def _bits(value: Any) -> bytes:
+    return np.asarray(value).tobytes()
+
+
+def _written(before: Sequence[Any], after: Sequence[Any], names: Sequence[str]) -> list[str]:
+    return [n for n, b, a in zip(names, before, after, strict=True) if isinstance(b, np.ndarray) and _bits(b) != _bits(a)]
+
+
+def failure(stage: str, error: BaseException, subject: Subject) -> Failure:
+    path, *_ = subject.location
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    kind = "nothing" if isinstance(error, ReturnsNothing) else "count" if isinstance(error, WrongCount) else "raises"
+    message = str(error) if kind != "raises" else f"{type(error).__name__}: {error}"
+    return Failure(stage, kind, message, path, frames[-1].lineno if frames else None)
+
+
+def run(subject: Subject, point: Point) -> FloatRun:
+    """Evaluate in floats, twice forward and once backward, on copies that are compared afterwards."""
+    primals = list(point.primals.values())
+    names = list(point.primals)
+    given = copies(primals)
+    changed: list[tuple[str, str]] = []
+    with watched() as forward_flags:
+        try:
+            outputs = tuple(o if isinstance(o, np.ndarray) else np.asarray(o) for o in subject.value(given))
+        except Exception as error:
+            return FloatRun(failure=failure("forward", error, subject))
+        changed += [("forward", n) for n in _written(primals, given, names)]
+        outputs = tuple(np.array(o) for o in outputs)
+        try:
+            differs = any(_bits(a) != _bits(b) for a, b in zip(outputs, subject.value(copies(primals)), strict=True))
+        except Exception as error:
+            return FloatRun(failure=failure("forward", error, subject))
+    cotangents = point.cotangents(tuple(o.shape for o in outputs))
+    typed = [np.asarray(c).astype(point.dtype) for c in cotangents]
+    seeds, given = copies(typed), copies(primals)
+    with watched() as backward_flags:
+        try:
+            gradients = subject.gradient(seeds, given, copies(outputs))
+        except Exception as error:
+            broken = failure("backward", error, subject)
+            return FloatRun(outputs, cotangents=cotangents, flags=(frozenset(forward_flags), frozenset()), failure=broken)
+    changed += [("backward", n) for n in _written(primals, given, names) if ("forward", n) not in changed]
+    return FloatRun(
+        outputs,
+        tuple(None if g is None else np.array(g) for g in gradients),
+        cotangents,
+        (frozenset(forward_flags), frozenset(backward_flags)),
+        tuple(changed),
+        any(_bits(a) != _bits(b) for a, b in zip(typed, seeds, strict=True)),
+        differs,
+    )
+
+
+class Exactly:
+    """The subject at one point in balls, evaluated at most once for every number of bits."""
+
+    def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray]) -> None:
+        self.subject = subject
+        self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
+        self.cotangents = [exact(c) for c in cotangents]
+        self.steps = 0
+        self._values: dict[int, tuple[Any, ...]] = {}
+        self._gradients: dict[int, tuple[Any, ...]] = {}
+
+    def at(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        return self.subject.value(primals)
+
+    def value(self) -> tuple[Any, ...]:
+        if ctx.prec not in self._values:
+            Work.steps = 0
+            self._values[ctx.prec] = self.at(_fresh(self.primals))
+            self.steps = Work.steps
+        return self._values[ctx.prec]
+
+    def gradient(self) -> tuple[Any, ...]:
+        if ctx.prec not in self._gradients:
+            outputs = self.value()
+            self._gradients[ctx.prec] = self.gradient_at(self.primals, self.cotangents, outputs)
+        return self._gradients[ctx.prec]
+
+    def gradient_at(self, primals: Sequence[Any], cotangents: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+        return self.subject.gradient(_fresh(cotangents), _fresh(primals), _fresh(outputs))
+
+
+def _fresh(values: Sequence[Any]) -> list[Any]:
+    return [v.copy() if type(v) is ExactArray or isinstance(v, np.ndarray) else v for v in values]

@@ -1,0 +1,146 @@
+"""The numeric way: differences of values, exact in balls and classical in float64."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from gradcheck.bounds import CONFIRM_BITS, KINK_GAP, STEP_BITS
+from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.precision import magnitude
+from gradcheck.ways import Slope
+
+Primals = list[Any]
+Evaluate = Callable[[Primals], tuple[Any, ...]]
+
+_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Slopes of every output to either side along a direction, as object arrays of balls."""
+
+    plus: tuple[np.ndarray, ...]
+    minus: tuple[np.ndarray, ...]
+
+
+def smallest_exponent(primals: Sequence[Any]) -> int:
+    """The binary exponent, at most 0, of the smallest nonzero floating input."""
+    least = 0
+    for value in primals:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            nonzero = np.abs(value[(value != 0) & np.isfinite(value)]).astype(np.float64)
+            if nonzero.size:
+                least = min(least, math.frexp(float(nonzero.min()))[1])
+    return least
+
+
+def moved(primals: Sequence[Any], k: int, direction: np.ndarray, step: arb) -> Primals:
+    """Copies of exact ``primals``, number ``k`` moved by ``step * direction``."""
+    copies = [p.copy() if type(p) is ExactArray else p for p in primals]
+    copies[k] = ExactArray(_array(copies[k].data + direction * step))
+    return copies
+
+
+def _array(data: Any) -> np.ndarray:
+    if isinstance(data, np.ndarray):
+        return data
+    made = np.empty((), dtype=object)
+    made[()] = data
+    return made
+
+
+def sides(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], k: int, direction: np.ndarray, exponent: int) -> Sides:
+    """Exact one-sided slopes along ``direction`` (object array) in primal ``k``, step 2^(exponent - STEP_BITS)."""
+    shift = exponent - STEP_BITS
+    step, inverse = arb(2) ** shift, arb(2) ** -shift
+    above = evaluate(moved(primals, k, direction, step))
+    below = evaluate(moved(primals, k, direction, -step))
+    return Sides(
+        tuple(_array((lift(a) - lift(y)) * inverse) for a, y in zip(above, here, strict=True)),
+        tuple(_array((lift(y) - lift(b)) * inverse) for b, y in zip(below, here, strict=True)),
+    )
+
+
+def contract(cotangents: Sequence[Any], slopes: Sequence[np.ndarray]) -> arb:
+    """The sum over all outputs of cotangent times slope."""
+    terms = [c * s for v, p in zip(cotangents, slopes, strict=True) for c, s in zip(lift(v).ravel(), p.ravel(), strict=True)]
+    return functools.reduce(operator.add, terms, arb(0))
+
+
+def central(cotangents: Sequence[Any], both: Sides) -> arb:
+    """The slope between the two sides; where only one side is finite (an edge of the domain), that one."""
+    plus, minus = contract(cotangents, both.plus), contract(cotangents, both.minus)
+    if plus.is_finite() and minus.is_finite():
+        return (plus + minus) / 2
+    return plus if plus.is_finite() else minus
+
+
+def _pairs(both: Sides) -> list[tuple[arb, arb]]:
+    return [(p, m) for a, b in zip(both.plus, both.minus, strict=True) for p, m in zip(a.ravel(), b.ravel(), strict=True)]
+
+
+def suspicious(both: Sides) -> bool:
+    """Whether the two sides differ by more than smooth curvature usually makes them."""
+    return any(p.is_finite() and m.is_finite() and bool(abs(p - m) > KINK_GAP * abs(p).max(abs(m))) for p, m in _pairs(both))
+
+
+def kinks(first: Sides, closer: Sides) -> np.ndarray:
+    """For every output entry, flat: whether the sides differ at both steps alike.
+
+    The sides of a smooth function close in with the step, those of a kink do not.
+    """
+    shrunk = 2.0 ** (-CONFIRM_BITS / 2)
+    found = []
+    for (p, m), (q, n) in zip(_pairs(first), _pairs(closer), strict=True):
+        finite = p.is_finite() and m.is_finite() and q.is_finite() and n.is_finite()
+        found.append(finite and bool(abs(q - n) > abs(p - m) * shrunk) and bool(abs(q - n) > 0))
+    return np.array(found, dtype=bool)
+
+
+RICHARDSON_ROWS = 4
+SHRINK = 2.0
+EPS = float(np.finfo(np.float64).eps)
+
+
+def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:
+    """Central difference in float64 with Richardson extrapolation, and a bound on its error.
+
+    The first step is 2^-8 of the larger of 1 and the input's scale, halved in each row of the tableau. The
+    bound is the change of the last extrapolation plus the rounding of the differences, which is
+    EPS times the size of the values over the step. Source: Ridders, Advances in Engineering
+    Software 4 (1982).
+    """
+    x = np.asarray(primals[k], dtype=np.float64)
+    scale = max(float(np.abs(x).max(initial=0.0)), 2.0**-10)
+    tableau: list[list[float]] = []
+    best, bound = math.nan, math.inf
+    step = scale * 2.0**-6
+    with np.errstate(all="ignore"):
+        for row in range(RICHARDSON_ROWS):
+            up, down = list(primals), list(primals)
+            up[k], down[k] = x + step * direction, x - step * direction
+            total = size = 0.0
+            for v, a, b in zip(cotangents, evaluate(up), evaluate(down), strict=True):
+                total += float(np.sum(v * (a - b)))
+                size += float(np.sum(np.abs(v) * (np.abs(a) + np.abs(b))))
+            current = [total / (2 * step)]
+            for column in range(row):
+                factor = SHRINK ** (2 * (column + 1))
+                current.append((factor * current[column] - tableau[-1][column]) / (factor - 1))
+                error = max(abs(current[-1] - current[-2]), abs(current[-1] - tableau[-1][column])) + EPS * size / step
+                if error < bound:
+                    best, bound = current[-1], error
+            tableau.append(current)
+            step /= SHRINK
+    return Slope("numeric", best, bound, exact=False)
+
+
+__all__ = ["Sides", "central", "classical", "contract", "kinks", "magnitude", "moved", "sides", "smallest_exponent", "suspicious"]

@@ -1,0 +1,1 @@
+"""The house catalog: one file per family of functions, one block per function."""
