@@ -15,6 +15,7 @@ from flint import arb
 
 from gradcheck.bounds import amplification_limit
 from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.balls import ZERO
 
 Recompute = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 
@@ -65,18 +66,21 @@ def to_float(balls: np.ndarray) -> np.ndarray:
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``|a - b|`` of two object arrays, as floats; not finite where either is not."""
-    return np.array([float(abs(p - q).mid()) for p, q in zip(a.ravel(), b.ravel(), strict=True)]).reshape(a.shape)
+    """``|a - b|`` of two object arrays, as balls (a float would underflow); not finite where either is not."""
+    return _object(np.frompyfunc(lambda p, q: abs(p - q).mid(), 2, 1)(a, b))
+
+
+_larger = np.frompyfunc(arb.max, 2, 1)
 
 
 def movement(recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], rng: np.random.Generator, worst: bool) -> list[np.ndarray]:
-    """How far each exact result moves when ``inputs`` move by one rounding.
+    """How far each exact result moves (object arrays of balls) when ``inputs`` move by one rounding.
 
     Random signs for all inputs at once, the larger of two draws; with ``worst``, the sum over
     every single input, which bounds all signs.
     """
     base = [lift(h) for h in here]
-    total = [np.zeros(b.shape) for b in base]
+    total = [np.full(b.shape, ZERO, dtype=object) for b in base]
 
     def moved(shifts: Sequence[np.ndarray]) -> list[np.ndarray]:
         exact = [ExactArray(_object(lift(x) + lift(s))) for x, s in zip(inputs, shifts, strict=True)]
@@ -86,14 +90,14 @@ def movement(recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[
     if not worst:
         for _ in range(DRAWS):
             for t, d in zip(total, moved([s * rng.choice((-1.0, 1.0), s.shape) for s in steps]), strict=True):
-                np.maximum(t, d, out=t)
+                t[...] = _larger(t, d)
         return total
     for k, step in enumerate(steps):
         for i in range(step.size):
             shifts = [np.zeros(s.shape) for s in steps]
             shifts[k].reshape(-1)[i] = step.reshape(-1)[i]
             for t, d in zip(total, moved(shifts), strict=True):
-                t += d
+                t[...] = t + d
     return total
 
 
@@ -112,34 +116,50 @@ def judge(
     steps: int,
     flags: frozenset[str],
     unavoidable: Callable[[bool], list[np.ndarray]],
-) -> Accuracy | None:
-    """The worst entry of ``computed`` against ``exact``; None where nothing can be compared.
+) -> tuple[Accuracy, ...]:
+    """The worst finite entry of ``computed`` against ``exact``, and one that is not finite but should be.
 
     ``unavoidable(worst)`` gives the movements; it is called only when the ulps alone do not
-    already clear the result.
+    already clear the result. Empty where nothing can be compared.
     """
     limit = amplification_limit(steps)
     top = float(np.finfo(dtype).max)
     rows = [_errors(c, lift(e), dtype, top) for c, e in zip(computed, exact, strict=True)]
-    found: Accuracy | None = None
-    for worst in (None, False, True):
-        moves = [np.zeros(r[0].shape) for r in rows] if worst is None else unavoidable(worst)
-        found = None
-        for output, ((error, ulp, value), c, move) in enumerate(zip(rows, computed, moves, strict=True)):
-            if not error.size:
-                continue
-            with np.errstate(all="ignore"):
-                ratio = np.where(error > 0, error / (ulp + move), 0.0)
-            ratio = np.where(np.isnan(ratio), 0.0, ratio)
-            at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-            if found is None or ratio[at] > found.amplification:
-                index = tuple(int(i) for i in at)
-                number = float(np.asarray(c)[index])
-                trouble = "not finite" if not np.isfinite(number) and np.isinf(error[index]) else "inaccurate" if ratio[at] > limit else ""
-                found = Accuracy(dtype.name, float(ratio[at]), limit, output, index, number, float(value[index]), trouble, flags)
-        if found is None or found.trouble != "inaccurate":
+    finite = _worst(rows, computed, None, dtype, limit, flags)
+    for worst in (False, True):
+        if finite is None or not finite.trouble:
             break
+        finite = _worst(rows, computed, unavoidable(worst), dtype, limit, flags)
+    broken = _not_finite(rows, computed, dtype, limit, flags)
+    return tuple(a for a in (broken, finite) if a is not None)
+
+
+Rows = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _worst(rows: Rows, computed: Sequence[np.ndarray], moves: Sequence[np.ndarray] | None, dtype: np.dtype[Any], limit: float, flags: frozenset[str]) -> Accuracy | None:
+    """The finite entry with the largest amplification."""
+    found: Accuracy | None = None
+    for output, ((error, ulp, value), c) in enumerate(zip(rows, computed, strict=True)):
+        if not error.size:
+            continue
+        move = to_float(moves[output]) if moves is not None else 0.0
+        with np.errstate(all="ignore"):
+            ratio = np.where((error > 0) & np.isfinite(error), error / (ulp + move), 0.0)
+        ratio = np.where(np.isnan(ratio), 0.0, ratio)
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
+        if found is None or ratio[index] > found.amplification:
+            trouble = "inaccurate" if ratio[index] > limit else ""
+            found = Accuracy(dtype.name, float(ratio[index]), limit, output, index, float(np.asarray(c)[index]), float(value[index]), trouble, flags)
     return found
+
+
+def _not_finite(rows: Rows, computed: Sequence[np.ndarray], dtype: np.dtype[Any], limit: float, flags: frozenset[str]) -> Accuracy | None:
+    for output, ((error, _, value), c) in enumerate(zip(rows, computed, strict=True)):
+        for at in np.argwhere(np.isinf(error)):
+            index = tuple(int(i) for i in at)
+            return Accuracy(dtype.name, np.inf, limit, output, index, float(np.asarray(c)[index]), float(value[index]), "not finite", flags)
+    return None
 
 
 def _errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any], top: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gradcheck.points import Point
@@ -12,15 +12,12 @@ from gradcheck.rules.factors import describe
 ENOUGH_POINTS = 3
 """An explanation that no single point can tell from chance counts when it holds at so many."""
 
-Key = tuple[str, str | None]
-
-
 @dataclass
 class Sightings:
     """The matches of all points so far: rivals by group, the others by code and argument."""
 
     rivals: dict[tuple[str, ...], list[tuple[Point, dict[str, Match]]]] = field(default_factory=dict)
-    single: dict[Key, tuple[Point, Match]] = field(default_factory=dict)
+    single: dict[tuple[str, str | None], tuple[Point, Match]] = field(default_factory=dict)
 
     def add(self, point: Point, matches: Iterable[Match]) -> None:
         here: dict[tuple[str, ...], dict[str, Match]] = {}
@@ -28,19 +25,19 @@ class Sightings:
             if m.group:
                 here.setdefault(m.group, {})[m.code] = m
             else:
-                self.single.setdefault((m.code, m.argument), (point, m))
+                self.single.setdefault(m.key, (point, m))
         for group, codes in here.items():
             self.rivals.setdefault(group, []).append((point, codes))
 
     def conclusions(self) -> list[tuple[Point, Match, str]]:
         """One (first point, match, cause) for every defect, the most telling first.
 
-        A broken law is not reported beside a wrong value: it follows from it.
+        A broken law is not reported beside a wrong value or gradient: it follows from it.
         """
         chosen = [_consensus(seen) for seen in self.rivals.values()]
         chosen += [(point, m, m.cause) for point, m in self.single.values()]
-        wrong_value = any(m.code in ("V101", "V102", "V104") for _, m, _ in chosen)
-        kept = [c for c in chosen if not (wrong_value and c[1].code == "V103")]
+        wrong = any(m.code[0] in "VG" and m.code not in ("V103", "G115") for _, m, _ in chosen)
+        kept = [c for c in chosen if not (wrong and c[1].code == "V103")]
         return sorted(kept, key=lambda c: (rank(c[1].code), c[1].argument or ""))
 
 
@@ -58,9 +55,9 @@ def _consensus(seen: list[tuple[Point, dict[str, Match]]]) -> tuple[Point, Match
     return point, found[general], found[general].cause
 
 
-def shows(matches: Iterable[Match], key: Key) -> Mapping[str, Match] | None:
-    """The match of ``key`` among ``matches``, as a mapping of one; None if it is not there."""
+def again(matches: Iterable[Match], first: Match) -> Match | None:
+    """The match among ``matches`` that shows the same defect as ``first``, no less surely; or None."""
     for m in matches:
-        if (m.code, m.argument) == key:
-            return {m.code: m}
+        if m.key == first.key and (m.sure or not first.sure):
+            return m
     return None

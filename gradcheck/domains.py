@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Draw = Callable[["SearchStrategy[Any]"], Any]
 
-REGIMES = ("integers", "ordinary", "constant", "tiny", "near kinks", "large", "mixed", "subnormal", "extreme")
-"""Where values are looked for; the first is the simplest, and shrinking tends towards it."""
+CODES = 2**24
+"""An entry of an array is drawn as one integer below this, and decoded by its regime; 0 is the simplest."""
 
 LARGEST_SIZE = 4
 """Axes have at most this many entries: a defect of a formula shows in the smallest arrays."""
@@ -105,37 +105,83 @@ class Domain:
         raise NotImplementedError
 
 
-def _signed_power(draw_sign: bool, low: int, high: int) -> SearchStrategy[float]:
+def draw_codes(draw: Draw, size: int, top: int = CODES) -> np.ndarray:
+    """``size`` integers in [0, top): one choice an entry, which keeps drawing and shrinking cheap."""
     from hypothesis import strategies as st
 
-    signs = st.sampled_from((1.0, -1.0) if draw_sign else (1.0,))
-    return st.builds(lambda s, m, e: s * float(np.ldexp(1 + m / 1024, e)), signs, st.integers(0, 1023), st.integers(low, high))
+    entry = st.integers(0, top - 1)
+    return np.array([draw(entry) for _ in range(size)], dtype=np.int64)
 
 
-@cache
-def _elements(low: float | None, high: float | None, kinks: tuple[float, ...], upto: float, dtype: str, regime: str) -> SearchStrategy[float]:
-    """One entry of an array in ``regime``, before it is clipped into the domain."""
-    from hypothesis import strategies as st
+def _digits(codes: np.ndarray) -> np.ndarray:
+    """A fraction in [0, 1) with all its 52 bits in use for every code but 0, which gives 0."""
+    return ((codes.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(12)).astype(np.float64) * 2.0**-52
 
-    info = np.finfo(dtype)
-    if low is not None and high is not None:
-        near = st.builds(lambda edge, k: low + (high - low) * 2.0**-k if edge else high - (high - low) * 2.0**-k, st.booleans(), st.integers(1, 40))
-        inside = st.builds(lambda k: low + (high - low) * k / 1024, st.integers(1, 1023))
-        return near if regime in ("tiny", "near kinks", "large", "extreme", "subnormal") else inside
-    signed = low is None and high is None
-    top = int(np.floor(np.log2(min(upto, float(info.max))))) - 1
-    table: dict[str, Callable[[], SearchStrategy[float]]] = {
-        "integers": lambda: st.integers(-3, 3).map(float) | st.sampled_from(kinks or (0.0,)),
-        "ordinary": lambda: st.integers(-4096, 4096).map(lambda k: k / 1024),
-        "tiny": lambda: _signed_power(signed, max(-34, int(info.minexp)), -7),
-        "near kinks": lambda: st.builds(lambda k, d: k + d, st.sampled_from(kinks or (0.0,)), _signed_power(True, -40, -2) | st.just(0.0)),
-        "large": lambda: _signed_power(signed, 2, min(10, top)),
-        "subnormal": lambda: st.integers(-3 if signed else 1, 3).map(lambda k: k * float(info.smallest_subnormal)),
-        "extreme": lambda: _signed_power(signed, min(4, top), top),
-    }
-    if regime == "mixed":
-        return st.one_of(*(make() for make in table.values()))
-    return table[regime]()
+
+def _powers(codes: np.ndarray, low: int, high: int, signed: bool) -> np.ndarray:
+    """Log-uniform magnitudes in [2^low, 2^(high + 1)), of both signs if ``signed``."""
+    sign = np.where(codes % 2 == 1, -1.0, 1.0) if signed else 1.0
+    span = high - low + 1
+    return np.asarray(sign * np.ldexp(1 + _digits(codes // 2 // span), low + (codes // 2 % span)))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What a regime needs to know: the dtype's limits, the domain's, its kinks, and whether it has both signs."""
+
+    info: Any
+    upto: float
+    kinks: np.ndarray
+    signed: bool
+
+    @property
+    def top(self) -> int:
+        return int(np.floor(np.log2(min(self.upto, float(self.info.max))))) - 1
+
+
+def _integers(codes: np.ndarray, at: _Scale) -> np.ndarray:
+    table = np.concatenate([np.array([0.0, 1, -1, 2, -2, 3, -3]), at.kinks, at.kinks])
+    return table[codes % len(table)]
+
+
+def _ordinary(codes: np.ndarray, at: _Scale) -> np.ndarray:
+    coarse = (codes // 2 % 8193 - 4096) / 1024
+    return np.where(codes % 2 == 1, 8 * _digits(codes) - 4, np.where(codes == 0, 0.0, coarse))
+
+
+def _near_kinks(codes: np.ndarray, at: _Scale) -> np.ndarray:
+    near = at.kinks[codes % len(at.kinks)] if len(at.kinks) else 0.0
+    rest = codes // max(len(at.kinks), 1)
+    return np.asarray(near + np.where(rest % 8 == 0, 0.0, _powers(rest // 8, -40, -2, True)))
+
+
+def _clustered(codes: np.ndarray, at: _Scale) -> np.ndarray:
+    """A large value with small differences: what makes sums of squares cancel."""
+    base = 2.0 ** min(at.top, 3 + int(codes[0] % 8)) if codes.size else 0.0
+    return np.asarray(base + _digits(codes) - 0.5)
+
+
+REGIMES: dict[str, Callable[[np.ndarray, _Scale], np.ndarray]] = {
+    "integers": _integers,
+    "ordinary": _ordinary,
+    "constant": lambda codes, at: np.full(codes.shape, _powers(codes[:1], -2, min(9, at.top), at.signed)[0] if codes.size else 0.0),
+    "tiny": lambda codes, at: _powers(codes, max(-34, int(at.info.minexp)), -7, at.signed),
+    "near kinks": _near_kinks,
+    "large": lambda codes, at: _powers(codes, 2, min(9, at.top), at.signed),
+    "very large": lambda codes, at: _powers(codes, min(4, at.top), min(16, at.top), at.signed),
+    "clustered": _clustered,
+    "mixed": lambda codes, at: np.choose(codes % 4, [_ordinary(codes // 4, at), _powers(codes // 4, 2, min(9, at.top), at.signed), _integers(codes // 4, at), _powers(codes // 4, -20, -1, at.signed)]),
+    "subnormal": lambda codes, at: np.where(codes % 2 == 1, -1.0, 1.0) * (1 + codes // 2 % 3) * float(at.info.smallest_subnormal),
+    "extreme": lambda codes, at: _powers(codes, min(4, at.top), at.top, at.signed),
+}  # fmt: skip
+"""Where values are looked for; the first is the simplest, and shrinking tends towards it."""
+
+
+def _between(codes: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values strictly inside an interval: evenly, and ever nearer to either end."""
+    inside = low + (high - low) * (1 + _digits(codes)) / 2 - (high - low) * (codes // 2 % 2) / 2
+    near = (high - low) * 2.0 ** -(1.0 + codes // 8 % 40)
+    return np.where(codes % 2 == 0, np.where(codes == 0, (low + high) / 2, inside), np.where(codes // 4 % 2 == 0, low + near, high - near))
 
 
 @dataclass(frozen=True)
@@ -179,15 +225,13 @@ class Real(Domain):
         if self.broadcast:
             drop = draw(st.integers(0, len(shape)))
             shape = tuple(1 if n != 1 and draw(st.booleans()) else n for n in shape[drop:])
-        regime = draw(st.sampled_from(REGIMES))
-        size = int(np.prod(shape))
-        if regime == "constant":
-            entry = _elements(self.low, self.high, self.kinks, self.upto, dtype.name, draw(st.sampled_from(("integers", "ordinary", "large"))))
-            values = [draw(entry)] * size if size else []
+        regime = draw(st.sampled_from(tuple(REGIMES)))
+        codes = draw_codes(draw, int(np.prod(shape)))
+        if self.low is not None and self.high is not None:
+            values = _between(codes, self.low, self.high)
         else:
-            entry = _elements(self.low, self.high, self.kinks, self.upto, dtype.name, regime)
-            values = draw(st.lists(entry, min_size=size, max_size=size))
-        return self.inside(np.array(values, dtype=np.float64).reshape(shape), dtype)
+            values = REGIMES[regime](codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None))
+        return self.inside(np.asarray(values, dtype=np.float64).reshape(shape), dtype)
 
     def inside(self, values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         """``values`` in ``dtype``, moved to the nearest member of the domain."""
@@ -223,8 +267,8 @@ class Simplex(Domain):
         shape = shapes.of(self.dims)
         size = int(np.prod(shape))
         spread = draw(st.sampled_from((1, 4, 12)))
-        entry = st.integers(-1 if self.zeros else 0, 16)
-        ks = np.array(draw(st.lists(entry, min_size=size, max_size=size)), dtype=np.float64).reshape(shape)
+        ks = draw_codes(draw, size, 18 if self.zeros else 17).astype(np.float64).reshape(shape)
+        ks = np.where(ks == 17, -1.0, ks)
         weights = np.where(ks < 0, 0.0, 2.0 ** (-np.abs(ks) * spread / 16))
         total = weights.sum(axis=-1, keepdims=True)
         rows = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / max(shape[-1], 1))
@@ -241,10 +285,7 @@ class _Fixed(Domain):
         object.__setattr__(self, "differentiable", False)
 
     def _choices(self, draw: Draw, shape: tuple[int, ...], values: tuple[Any, ...]) -> np.ndarray:
-        from hypothesis import strategies as st
-
-        size = int(np.prod(shape))
-        return np.array(draw(st.lists(st.sampled_from(values), min_size=size, max_size=size))).reshape(shape)
+        return np.array(values)[draw_codes(draw, int(np.prod(shape)), len(values))].reshape(shape)
 
 
 @dataclass(frozen=True, init=False)

@@ -98,21 +98,27 @@ class Evidence:
     values: tuple[ValueEvidence, ...] = ()
     gradients: tuple[GradientEvidence, ...] = ()
     laws: tuple[LawEvidence, ...] = ()
-    forward_accuracy: Accuracy | None = None
-    backward_accuracy: tuple[Accuracy | None, ...] = ()
+    forward_accuracy: tuple[Accuracy, ...] = ()
+    backward_accuracy: tuple[tuple[Accuracy, ...], ...] = ()
     expected_shapes: tuple[tuple[int, ...], ...] | None = None
     why_not_exact: str = ""
 
 
-def gather(subject: Subject, point: Point, reference: Subject | None = None, laws: Sequence[Any] = ()) -> Evidence:
-    """Run the three ways at ``point``. Never raises for what the subject does."""
+ALL = frozenset({"gradients", "laws"})
+
+
+def gather(subject: Subject, point: Point, reference: Subject | None = None, laws: Sequence[Any] = (), parts: frozenset[str] = ALL) -> Evidence:
+    """Run the three ways at ``point``. Never raises for what the subject does.
+
+    ``parts`` names what to measure beside the value; shrinking asks for no more than it needs.
+    """
     floats = run(subject, point)
     if floats.failure is not None and floats.failure.stage == "forward":
         return Evidence(subject, point, floats)
     torch_side = _Reference(reference, point, floats.cotangents) if reference is not None else None
     exactly = Exactly(subject, list(point.primals.values()), floats.cotangents)
     try:
-        return _gather(subject, point, floats, exactly, torch_side, laws)
+        return _gather(subject, point, floats, exactly, torch_side, laws if "laws" in parts else (), "gradients" in parts)
     except (NotExact, Undecided) as error:
         why = str(error) if isinstance(error, NotExact) else f"a comparison that no precision decides: {error}"
     except Exception as error:
@@ -122,7 +128,7 @@ def gather(subject: Subject, point: Point, reference: Subject | None = None, law
     return gather_floats(subject, point, floats, torch_side, why)
 
 
-def _gather(subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, torch_side: _Reference | None, laws: Sequence[Any]) -> Evidence:
+def _gather(subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, torch_side: _Reference | None, laws: Sequence[Any], gradients: bool) -> Evidence:
     values, bits = settle(exactly.value, lambda ys: all(_accurate(lift(y)) for y in ys))
     objects = [lift(y) for y in values]
     dtype = np.dtype(point.dtype)
@@ -131,14 +137,14 @@ def _gather(subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, 
     inputs = [np.asarray(list(point.primals.values())[k]) for k in wanted]
     unavoidable = _movement(_value_of(exactly, wanted), inputs, values, point, bits)
     shaped = tuple(np.shape(c) == o.shape for c, o in zip(floats.outputs, objects, strict=True))
-    forward = None
+    forward: tuple[Accuracy, ...] = ()
     if all(shaped) and all(c.dtype.kind == "f" for c in floats.outputs):
         forward = accuracy.judge(floats.outputs, values, dtype, steps, floats.flags[0], unavoidable)
     compared = _compare_values(floats, objects, torch_side, unavoidable)
     shapes = torch_side.shapes if torch_side is not None else None
     if floats.failure is not None:
         return Evidence(subject, point, floats, compared, (), (), forward, (), shapes)
-    measured = [_gradient(exactly, point, floats, torch_side, k, i) for i, k in enumerate(wanted)]
+    measured = [_gradient(exactly, point, floats, torch_side, k, i) for i, k in enumerate(wanted)] if gradients else []
     lawful = tuple(judge_law(subject, law, point) for law in laws)
     return Evidence(
         subject, point, floats, compared, tuple(m for m, _ in measured), lawful, forward, tuple(a for _, a in measured), shapes
@@ -233,7 +239,7 @@ def _compare_values(floats: FloatRun, objects: Sequence[np.ndarray], torch_side:
             continue
         try:
             exact_reference = exact_reference or torch_side.exactly()
-            allowed = CONSTANT_ROUNDINGS * unavoidable(False)[j]
+            allowed = CONSTANT_ROUNDINGS * lift(unavoidable(False)[j])
             agreement, at = _near(o, exact_reference[j], FORMULA_TOLERANCE, allowed)
             found.append(ValueEvidence(j, c, o, exact_reference[j], agreement, at))
         except (NotExact, Undecided):
@@ -246,13 +252,13 @@ def _compare_values(floats: FloatRun, objects: Sequence[np.ndarray], torch_side:
 def _near(a: np.ndarray, b: np.ndarray, relative: float, absolute: Any) -> tuple[Agreement, tuple[int, ...]]:
     """Whether two object arrays agree in every entry, and the entry furthest off if they do not."""
     worst, where, unknown = 0.0, (), False
-    allowed = np.broadcast_to(absolute, a.shape)
+    allowed = np.broadcast_to(lift(absolute), a.shape)
     for i in np.ndindex(a.shape):
         p, q = a[i], b[i]
         if not p.is_finite() or not q.is_finite():
             unknown = True
             continue
-        difference, allowance = abs(p - q), relative * (abs(p) + abs(q)) + float(allowed[i]) + SMALLEST
+        difference, allowance = abs(p - q), relative * (abs(p) + abs(q)) + (allowed[i] if allowed[i].is_finite() else 0) + SMALLEST
         if difference <= allowance:
             continue
         if difference > allowance:
@@ -278,7 +284,7 @@ class _Directional:
     suspicious: bool
 
 
-def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Reference | None, k: int, i: int) -> tuple[GradientEvidence, Accuracy | None]:
+def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Reference | None, k: int, i: int) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
     name = exactly.subject.arguments[k]
     shape = exactly.primals[k].shape
     direction = point.direction(name)
@@ -328,7 +334,7 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
         "reference": reference,
         "like_reference": like,
     }
-    accurate = None
+    accurate: tuple[Accuracy, ...] = ()
     wanted = _differentiable(exactly.subject, exactly.primals)
     inputs = [np.asarray(list(point.primals.values())[j]) for j in wanted] + [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
     unavoidable = _movement(_gradient_of(exactly, wanted, i), inputs, (ExactArray(found.claimed),), point, bits)
@@ -372,14 +378,14 @@ def _localised(exactly: Exactly, found: _Directional, common: dict[str, Any], k:
         return GradientEvidence(**common, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != common["shape"]:
         return GradientEvidence(**common, agreement="different", reason="shape")
-    allowed = CONSTANT_ROUNDINGS * unavoidable(False)[0]
+    moves = unavoidable(False)[0]
     wrong, unknown, worst = np.zeros(common["shape"], dtype=bool), False, 0.0
     for i in np.ndindex(common["shape"]):
         g, low, high, weight = found.claimed[i], local.lower[i], local.upper[i], local.weight[i]
         if not low.is_finite() or not high.is_finite():
             unknown = True
             continue
-        allowance = FORMULA_TOLERANCE * (weight + abs(g)) + (float(allowed[i]) if np.isfinite(allowed[i]) else 0.0)
+        allowance = FORMULA_TOLERANCE * (weight + abs(g)) + (CONSTANT_ROUNDINGS * moves[i] if moves[i].is_finite() else 0)
         outside = (g - high).max(low - g)
         if not g.is_finite() or outside > allowance:
             wrong[i] = True

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gradcheck.diagnosis import Key, Sightings, shows
-from gradcheck.evidence import Evidence, gather
+from gradcheck.diagnosis import Sightings, again
+from gradcheck.evidence import ALL, Evidence, gather
 from gradcheck.findings import Finding, Result, Severity, Verdict
 from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
 from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.subject import Subject
 
-SHRINK_BUDGET = 150
+SHRINK_BUDGET = 300
 """Evaluations that shrinking one finding may cost."""
 
 
@@ -70,11 +70,9 @@ class Tally:
                 self.error = max(self.error, g.error)
             if g.agreement == "equal":
                 self.detects[g.argument] = min(self.detects.get(g.argument, math.inf), g.detects)
-        for stage, accuracies in (("forward", [e.forward_accuracy]), ("backward", list(e.backward_accuracy))):
+        for stage, accuracies in (("forward", e.forward_accuracy), ("backward", [a for row in e.backward_accuracy for a in row])):
             for a in accuracies:
-                if a is not None:
-                    worst = math.inf if a.trouble == "not finite" else a.amplification
-                    self.amplification[stage][a.dtype] = max(self.amplification[stage].get(a.dtype, 0.0), worst)
+                self.amplification[stage][a.dtype] = max(self.amplification[stage].get(a.dtype, 0.0), a.amplification)
         for law in e.laws:
             order = {"different": "fail", "equal": "pass", "undecided": "inconclusive"}
             before = self.laws.get(law.title, "inconclusive")
@@ -99,8 +97,8 @@ def examine(
     tally, sightings = Tally(), Sightings()
     memory: dict[str, list[Match]] = {}
 
-    def look(point: Point) -> tuple[Evidence, list[Match]]:
-        evidence = gather(subject, point, reference, laws)
+    def look(point: Point, parts: frozenset[str] = ALL) -> tuple[Evidence, list[Match]]:
+        evidence = gather(subject, point, reference, laws, parts)
         return evidence, [m for m in match(evidence) if settings.counts(m.code)]
 
     def visit(point: Point) -> None:
@@ -113,7 +111,7 @@ def examine(
     _explore(strategy, visit, settings.examples, settings.seed)
     found = []
     for point, m, cause in sightings.conclusions():
-        shown, smaller = _shrink(strategy, (m.code, m.argument), look, memory, settings) or (point, m)
+        shown, smaller = _shrink(strategy, m, look, memory, settings) or (point, m)
         found.append(_finding(subject, shown, replace(smaller, cause=smaller.cause or cause), cause, kind))
     return conclude(subject, tally, found, kind=kind, spec=spec.name, exhibit=exhibit, seconds=time.perf_counter() - started)
 
@@ -139,9 +137,10 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
     configured(hypothesis.seed(seed)(hypothesis.given(strategy)(test)))()
 
 
-def _shrink(strategy: Any, key: Key, look: Callable[[Point], tuple[Evidence, list[Match]]], memory: dict[str, list[Match]], settings: Settings) -> tuple[Point, Match] | None:
-    """The smallest point at which ``key`` shows, and its match there."""
-    defect = type(f"Defect{key[0]}", (Exception,), {})
+def _shrink(strategy: Any, first: Match, look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]], memory: dict[str, list[Match]], settings: Settings) -> tuple[Point, Match] | None:
+    """The smallest point at which the defect of ``first`` shows, and its match there."""
+    defect = type(f"Defect{first.code}", (Exception,), {})
+    parts = frozenset({"laws"} if first.code == "V103" else {"gradients"} if first.argument is not None or first.code[0] == "G" else ())
     spent = 0
     best: list[tuple[Point, Match]] = []
 
@@ -152,10 +151,10 @@ def _shrink(strategy: Any, key: Key, look: Callable[[Point], tuple[Evidence, lis
             if spent >= SHRINK_BUDGET:
                 return
             spent += 1
-            memory[digest] = look(point)[1]
-        seen = shows(memory[digest], key)
+            memory[digest] = look(point, parts)[1]
+        seen = again(memory[digest], first)
         if seen is not None:
-            best[:] = [(point, seen[key[0]])]
+            best[:] = [(point, seen)]
             raise defect
 
     try:

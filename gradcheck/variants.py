@@ -38,12 +38,16 @@ def _others(value: float) -> tuple[float, ...]:
     return 0.0, -value
 
 
+def _how(other: float) -> str:
+    return "left out" if other == 0 else "negated"
+
+
 def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
     """Every small constant of the forward (an option, a literal, a default, a global) set to 0 or negated."""
     for k, value in enumerate(primals):
         if _small(value):
             for other in _others(value):
-                yield Variation(f"{subject.arguments[k]} = {other!r} instead of {value!r}", primals=lambda ps, k=k, o=other: [*ps[:k], o, *ps[k + 1 :]])
+                yield Variation(f"{subject.arguments[k]} {_how(other)}", primals=lambda ps, k=k, o=other: [*ps[:k], o, *ps[k + 1 :]])
     if not isinstance(subject, NumpyPair) or not isinstance(subject.forward, FunctionType):
         return
     forward = subject.forward
@@ -62,7 +66,7 @@ def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
         if _small(forward.__globals__.get(name)):
             value = forward.__globals__[name]
             for other in _others(value):
-                yield Variation(f"{name} = {other!r} instead of {value!r}", active=lambda n=name, o=other: _patched(forward.__globals__, n, o))
+                yield Variation(f"{name} {_how(other)}", active=lambda n=name, o=other: _patched(forward.__globals__, n, o))
 
 
 def _with(subject: NumpyPair, constant: float, other: float, forward: FunctionType) -> Variation:
@@ -70,7 +74,7 @@ def _with(subject: NumpyPair, constant: float, other: float, forward: FunctionTy
         with standing_in(subject.places):
             return _outputs(forward(*(p.copy() if type(p) is ExactArray else p for p in primals)))
 
-    return Variation(f"{other!r} instead of {constant!r}", evaluate=evaluate)
+    return Variation(f"the constant {constant!r} {_how(other)}", evaluate=evaluate)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Elementwise activations, and PReLU.
 
-The formulas hold their relative accuracy over the whole range of the dtype, subnormal results
-included: exponentials are taken of negative numbers only, and one that may underflow is split
-into two factors, exp(-x/2) twice, that are multiplied in last.
+The formulas keep their relative accuracy over the whole range of the dtype: exponentials are
+taken of negative numbers only, and nothing nearly equal is subtracted, so 1 - s(x), s being the
+sigmoid, is written s(-x).
 """
 
 from __future__ import annotations
@@ -14,18 +14,6 @@ from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
 
 EVERY = ("float64", "float32", "float16")
-
-
-def _sigmoid_factors(x):
-    """Two factors of the sigmoid of ``x``, normal numbers even where their product is subnormal."""
-    root = np.exp(np.minimum(x, 0) / 2)
-    return root / (1 + np.exp(-np.abs(x))), root
-
-
-def _half_sech(x):
-    """1 / (e^x + e^-x)."""
-    e = np.exp(-np.abs(x))
-    return e / (1 + e * e)
 
 
 @spec("sigmoid", family="activation", x=Real("*s", upto=np.inf), dtypes=EVERY, torch=lambda x: torch.sigmoid(x))
@@ -41,8 +29,7 @@ def sigmoid(x):
 
 @sigmoid.vjp
 def _(dy, x, y):
-    root = _half_sech(x / 2)
-    return dy * root * root
+    return dy * y * sigmoid(-x)
 
 
 @sigmoid.law("s(x) + s(-x) = 1")
@@ -110,7 +97,8 @@ def tanh(x):
 
 @tanh.vjp
 def _(dy, x, y):
-    sech = 2 * _half_sech(x)
+    e = np.exp(-np.abs(x))
+    sech = 2 * e / (1 + e * e)
     return dy * sech * sech
 
 
@@ -359,18 +347,16 @@ def gelu(x):
     """x Phi(x), Phi the standard normal distribution function.
 
     Elementwise on any shape, for |x| up to 1e4. Derivative: Phi(x) + x phi(x), phi the density.
-    Phi is the square of its root, a normal number even where Phi is subnormal; the usual form,
-    (1 + erf(x / sqrt 2)) / 2, cancels for x < 0.
+    The usual form of Phi, (1 + erf(x / sqrt 2)) / 2, cancels for x < 0; its logarithm does not.
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), arXiv:1606.08415.
     """
-    root = np.exp(log_ndtr(x) / 2)
-    return x * root * root
+    return x * np.exp(log_ndtr(x))
 
 
 @gelu.vjp
 def _(dy, x, y):
-    root, bell = np.exp(log_ndtr(x) / 2), np.exp(-x * x / 4)
-    return dy * root * root + (2 * np.pi) ** -0.5 * dy * x * bell * bell
+    density = np.exp(-x * x / 2) * (2 * np.pi) ** -0.5
+    return dy * (np.exp(log_ndtr(x)) + x * density)
 
 
 @gelu.law("gelu(x) - gelu(-x) = x")
@@ -385,7 +371,7 @@ def _(f, x):
 
 @gelu.exhibit("x (1 + erf(x / sqrt 2)) / 2", expects="N104")
 def _(x):
-    return x * (1 + erf(x * 0.5**0.5)) / 2
+    return x * (1 + erf(x / np.sqrt(np.full_like(x, 2)))) / 2
 
 
 GELU_RATE = (2 / np.pi) ** 0.5
@@ -406,17 +392,15 @@ def gelu_tanh(x):
     derivative is s(2u) + 2 x u' s(2u) s(-2u).
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), arXiv:1606.08415.
     """
-    left, right = _sigmoid_factors(2 * GELU_RATE * (x + GELU_CUBIC * x**3))
-    return x * left * right
+    return x * sigmoid(2 * GELU_RATE * (x + GELU_CUBIC * x**3))
 
 
 @gelu_tanh.vjp
 def _(dy, x, y):
     u = GELU_RATE * (x + GELU_CUBIC * x**3)
-    left, right = _sigmoid_factors(2 * u)
-    root = _half_sech(u)
-    bent = dy * (x * root)
-    return dy * left * right + 2 * GELU_RATE * (bent * root + 3 * GELU_CUBIC * bent * (x * (x * root)))
+    rise = sigmoid(2 * u)
+    bump = x * rise * sigmoid(-2 * u)
+    return dy * (rise + 2 * GELU_RATE * (bump + 3 * GELU_CUBIC * bump * x * x))
 
 
 @gelu_tanh.law("gelu_tanh(x) - gelu_tanh(-x) = x")
@@ -442,14 +426,12 @@ def silu(x):
     where the function has its least value, -0.2785.
     Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units (2017), arXiv:1702.03118.
     """
-    left, right = _sigmoid_factors(x)
-    return x * left * right
+    return x * sigmoid(x)
 
 
 @silu.vjp
 def _(dy, x, y):
-    left, right = _sigmoid_factors(x)
-    return dy * left * (1 + x * sigmoid(-x)) * right
+    return dy * sigmoid(x) * (1 + x * sigmoid(-x))
 
 
 @silu.law("silu(x) - silu(-x) = x")

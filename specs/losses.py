@@ -171,7 +171,7 @@ def _(f, prediction, target, delta):
     return at_most(delta * mae(prediction, target, "mean") - delta**2 / 2, f(prediction, target, delta))
 
 
-@huber.exhibit("backward of the square at every distance", expects="G108", part="vjp")
+@huber.exhibit("backward of the square at every distance", expects="G101", part="vjp")
 def _(dy, prediction, target, delta, y):
     return dy / prediction.size * (prediction - target)
 
@@ -263,6 +263,6 @@ def _(f, difference=Real("batch"), sign=Sign("batch")):
     return equal(f(scores, np.where(sign > 0, 1, 0)), hinge(difference, sign))
 
 
-@multiclass_hinge.exhibit("backward that leaves the true class out", expects="G110", part="vjp")
+@multiclass_hinge.exhibit("backward that leaves the true class out", expects="G101", part="vjp")
 def _(dy, scores, labels, y):
     return np.where(_violations(scores, labels) > 0, dy / labels.size, 0)

@@ -21,7 +21,7 @@ from flint import arb
 from gradcheck.exact import balls
 from gradcheck.exact.array import ExactArray, lift, wrap
 from gradcheck.exact.balls import ONE, TWO, ZERO, ball
-from gradcheck.exact.errors import NotExact, Undecided
+from gradcheck.exact.errors import NotExact
 from gradcheck.exact.functions import fold
 
 Array = Any  # an ExactArray, or an array of integers or booleans
@@ -96,6 +96,13 @@ def sinc(a: arb) -> arb:
 
 def logit(x: Array, eps: float | None = None) -> Array:
     return sc.logit(x if eps is None else clamp(x, eps, 1 - ball(eps)))
+
+
+def logaddexp(a: arb, b: arb) -> arb:
+    found = balls.logaddexp(a, b)
+    if found.is_finite() or not (a.is_finite() and b.is_finite()):
+        return found
+    return a.max(b) + arb(0.35, 0.35)  # it lies between the larger and that plus log 2
 
 
 def logaddexp2(a: Array, b: Array) -> Array:
@@ -192,7 +199,9 @@ def _arg(search: Callable[..., Any]) -> Callable[..., Any]:
         if not x.ndim:
             return np.asarray(0)
         at = search(x, axis=dim)
-        return np.reshape(at, [1] * x.ndim) if dim is None and keepdim else np.expand_dims(at, dim) if keepdim else at
+        if not keepdim:
+            return at
+        return np.reshape(at, [1] * x.ndim) if dim is None else np.expand_dims(at, dim)
 
     return found
 
@@ -255,6 +264,10 @@ def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
     return lambda x, dim=0, dtype=None: ufunc.accumulate(wrap(lift(x)), axis=dim) if x.ndim else wrap(lift(x))
 
 
+def logcumsumexp(x: Array, dim: int) -> Array:
+    return wrap(np.frompyfunc(logaddexp, 2, 1).accumulate(lift(x), axis=dim)) if x.size and x.ndim else x.copy()
+
+
 # Products
 def _plus(product: Callable[..., Any]) -> Callable[..., Any]:
     def added(x: Array, a: Array, b: Array, beta: Any = 1, alpha: Any = 1) -> Array:
@@ -280,13 +293,121 @@ def cdist(a: Array, b: Array, p: float, mode: Any = None) -> Array:
 
 def cdist_backward(grad: Array, a: Array, b: Array, p: float, y: Array) -> Array:
     gap, g, y = a[..., :, None, :] - b[..., None, :, :], grad[..., None], y[..., None]
-    if p == 1:
-        slope = np.sign(gap)
+    if p in (0, 1):
+        slope = np.sign(gap) * p
     elif math.isinf(p):
         slope = where(TABLE["eq"](abs(gap), y), np.sign(gap), ZERO)
     else:
-        slope = each(lambda d, n: ZERO if n == 0 else balls.sign(d) * balls.power(abs(d) / n, ball(p - 1)))(gap, np.broadcast_to(y, gap.shape))
+        slope = each(lambda d, n: ZERO if n == 0 else balls.sign(d) * balls.power(abs(d) / n, ball(p - 1)))(gap, y)
     return np.sum(g * slope, axis=-2)
+
+
+# Linear algebra, by elimination: a pivot need not be the largest for the result to be exact
+def _matrices(function: Callable[..., tuple[np.ndarray, ...]], *arrays: Array) -> tuple[Any, ...]:
+    """``function`` of each matrix of a batch; its results, batched again."""
+    data = [lift(a) for a in arrays]
+    batch = np.broadcast_shapes(*(d.shape[:-2] for d in data))
+    if not math.prod(batch):  # the shapes of the results are those for any matrix
+        some = function(*(lift(np.eye(*d.shape[-2:])) for d in data))
+        return tuple(wrap(np.empty((*batch, *s.shape), dtype=s.dtype)) for s in some)
+    data = [np.broadcast_to(d, (*batch, *d.shape[-2:])) for d in data]
+    results = zip(*(function(*(d[at] for d in data)) for at in np.ndindex(batch)), strict=True)
+    stacked = [np.stack(r).reshape((*batch, *np.shape(r[0]))) for r in results]
+    return tuple(ExactArray(a) if a.dtype == object else a for a in stacked)
+
+
+def _factors(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, arb]:
+    """L and U in one matrix, the pivots as LAPACK gives them, and the sign of the permutation."""
+    lu, pivots, sign = a.copy(), [], ONE
+    for k in range(min(a.shape)):
+        at = max(range(k, len(lu)), key=lambda i: float(abs(lu[i, k]).mid()))
+        pivots.append(at + 1)
+        if at != k:
+            lu[[k, at]], sign = lu[[at, k]], -sign
+        lu[k + 1 :, k] = lu[k + 1 :, k] / lu[k, k]
+        lu[k + 1 :, k + 1 :] = lu[k + 1 :, k + 1 :] - np.multiply.outer(lu[k + 1 :, k], lu[k, k + 1 :])
+    return lu, np.array(pivots, dtype=np.int32), sign
+
+
+def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    (lu, pivots, _), x = _factors(a), b.copy()
+    for k, at in enumerate(pivots):
+        x[[k, at - 1]] = x[[at - 1, k]]
+    for k in range(len(x)):
+        x[k + 1 :] = x[k + 1 :] - np.multiply.outer(lu[k + 1 :, k], x[k])
+    for k in reversed(range(len(x))):
+        x[k] = x[k] / lu[k, k]
+        x[:k] = x[:k] - np.multiply.outer(lu[:k, k], x[k])
+    return x
+
+
+def solve(a: Array, b: Array, left: bool = True) -> Array:
+    if not left:
+        return solve(a.mT, b.mT).mT
+    return _matrices(lambda m, r: (_solve(m, r),), a, b)[0]
+
+
+def _info(a: Array) -> np.ndarray:
+    return np.zeros(a.shape[:-2], dtype=np.int32)
+
+
+def lu_factor(a: Array, **_: Any) -> Any:
+    return (*_matrices(lambda m: _factors(m)[:2], a), _info(a))
+
+
+def det(a: Array) -> Any:
+    def one(m: np.ndarray) -> tuple[np.ndarray, ...]:
+        lu, pivots, sign = _factors(m)
+        return np.array(functools.reduce(operator.mul, lu.diagonal(), sign), dtype=object), lu, pivots
+
+    return _matrices(one, a)
+
+
+def slogdet(a: Array) -> Any:
+    value, lu, pivots = det(a)
+    return np.sign(value), np.log(abs(value)), lu, pivots
+
+
+def solve_ex(a: Array, b: Array, left: bool = True, **_: Any) -> Any:
+    vector = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
+    x = solve(a, b[..., None] if vector else b, left)
+    return x.squeeze(-1) if vector else x, *lu_factor(a)
+
+
+def lu_unpack(lu: Array, pivots: Array, data: bool = True, with_pivots: bool = True) -> Any:
+    def one(m: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, ...]:
+        rank = min(m.shape)
+        turn = lift(np.eye(len(m)))
+        for k, at in reversed(list(enumerate(int(v.unique_fmpz()) for v in p[0]))):
+            turn[[k, at - 1]] = turn[[at - 1, k]]
+        return turn, _triangle(m[:, :rank], False, True), _triangle(m[:rank], True, False)
+
+    return _matrices(one, lu, pivots[..., None, :])
+
+
+def lu_solve(lu: Array, pivots: Array, b: Array, left: bool = True, adjoint: bool = False) -> Array:
+    turn, lower, upper = lu_unpack(lu, pivots)
+    a = np.matmul(turn, np.matmul(lower, upper))
+    return solve(a.mT if adjoint else a, b, left)
+
+
+def _triangle(m: np.ndarray, upper: bool, unit: bool) -> np.ndarray:
+    rows, columns = np.indices(m.shape[-2:])
+    kept = np.where(rows <= columns if upper else rows >= columns, m, ZERO)
+    return np.where((rows == columns) & unit, ONE, kept)
+
+
+def cholesky(a: Array, upper: bool = False, **_: Any) -> Any:
+    def one(m: np.ndarray) -> tuple[np.ndarray]:
+        root = np.full(m.shape, ZERO, dtype=object)
+        for j in range(len(m)):
+            root[j, j] = (m[j, j] - sum((v * v for v in root[j, :j]), ZERO)).sqrt()
+            for i in range(j + 1, len(m)):
+                root[i, j] = (m[i, j] - sum((v * w for v, w in zip(root[i, :j], root[j, :j], strict=True)), ZERO)) / root[j, j]
+        return (root,)
+
+    root = _matrices(one, a)[0]
+    return root.mT if upper else root, _info(a)
 
 
 # New tensors
@@ -373,10 +494,16 @@ def move(func: Any, args: Any, kwargs: Any) -> Any:
 def order(func: Any, args: Any, kwargs: Any) -> Any:
     """Run ``func``, which only orders entries, by running it on their ranks; equal entries share one."""
     arrays: list[ExactArray] = []
-    _swap(list(args), lambda a: (arrays.append(a), torch.empty(0))[1])
+
+    def collect(array: ExactArray) -> torch.Tensor:
+        arrays.append(array)
+        return torch.empty(0)
+
+    _swap(list(args), collect)
     flat = np.concatenate([a.data.reshape(-1) for a in arrays])
     turn = np.argsort(ExactArray(flat)) if flat.size > 1 else np.zeros(flat.size, dtype=np.intp)
-    rank, chosen = np.zeros(flat.size, dtype=np.intp), []
+    rank: np.ndarray = np.zeros(flat.size, dtype=np.intp)
+    chosen: list[arb] = []
     for i in turn:
         if not chosen or balls.not_equal(flat[i], chosen[-1]):
             chosen.append(flat[i])
@@ -398,7 +525,8 @@ def scatter_into(shape: Any, at: np.ndarray, values: Any, start: Any = None) -> 
 
 
 def _where_to(shape: Any, moved: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
-    return moved(_positions(shape)).numpy().astype(np.intp)
+    at: np.ndarray = moved(_positions(shape)).numpy().astype(np.intp)
+    return at
 
 
 def _index(value: Any) -> Any:
@@ -407,7 +535,7 @@ def _index(value: Any) -> Any:
 
 def index_put(func: Any, args: Any, kwargs: Any) -> Any:
     x, indices, values, *accumulate = args
-    if not (accumulate and accumulate[0] or kwargs.get("accumulate")):
+    if not ((accumulate and accumulate[0]) or kwargs.get("accumulate")):
         return move(func, args, kwargs)
     at = _where_to(x.shape, lambda p: torch.ops.aten.index.Tensor(p, [_index(i) for i in indices]))
     return scatter_into(x.shape, at, values, x)
@@ -625,7 +753,10 @@ def _max_pool(n: int) -> Callable[..., Any]:
         at = np.empty((len(planes), len(windows)), dtype=np.int64)
         for i, plane in enumerate(planes):
             for j, window in enumerate(windows):
-                at[i, j] = functools.reduce(lambda a, b, p=plane: b if balls.greater(p[b], p[a]) else a, window)
+                best = window[0]
+                for k in window[1:]:
+                    best = k if balls.greater(plane[k], plane[best]) else best
+                at[i, j] = best
         values = np.take_along_axis(planes, at, 1)
         return wrap(values.reshape(*lead, *out)), at.reshape(*lead, *out)
 
@@ -657,7 +788,9 @@ def _avg_divisors(n: int, x: Array, seen: np.ndarray, kernel: Any, stride: Any, 
 
 
 def _avg_pool(n: int) -> Callable[..., Any]:
-    def pool(x: Array, kernel: Any, stride: Any = (), padding: Any = 0, ceil: bool = False, inclusive: bool = True, fixed: Any = None) -> Any:
+    def pool(
+        x: Array, kernel: Any, stride: Any = (), padding: Any = 0, ceil: bool = False, inclusive: bool = True, fixed: Any = None
+    ) -> Any:
         seen = _pooled(n, x, kernel, stride, padding, 1, ceil)
         divisors = _avg_divisors(n, x, seen, kernel, stride, padding, inclusive, fixed)
         sums = np.sum(ExactArray(_columns(lift(x), seen, n)), axis=-1)
@@ -679,8 +812,9 @@ def avg_pool_backward(n: int) -> Callable[..., Any]:
 
 _UNARY: dict[str, Callable[..., Any]] = {
     name: getattr(np, name) for name in
-    "exp sqrt expm1 log1p sin cos tan sinh cosh tanh log2 log10 exp2 square reciprocal sign floor ceil trunc".split()
-} | {"a" + name: getattr(np, "arc" + name) for name in "sin cos tan sinh cosh tanh".split()}  # fmt: skip
+    ["exp", "sqrt", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "log2", "log10", "exp2",
+     "square", "reciprocal", "sign", "floor", "ceil", "trunc"]
+} | {"a" + name: getattr(np, "arc" + name) for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]}  # fmt: skip
 
 TABLE: dict[str, Callable[..., Any]] = _UNARY | {
     "abs": np.absolute, "neg": np.negative, "sgn": np.sign, "rsqrt": lambda x: 1 / np.sqrt(x), "relu": lambda x: maximum(x, 0),
@@ -697,6 +831,15 @@ TABLE: dict[str, Callable[..., Any]] = _UNARY | {
     "softshrink_backward": lambda grad, x, lambd: where(abs(x) > lambd, grad, ZERO),
     "hardshrink_backward": lambda grad, x, lambd: where(abs(x) > lambd, grad, ZERO),
     "_trilinear": trilinear, "_cdist_forward": cdist, "_cdist_backward": cdist_backward,
+    "linalg_lu_factor_ex": lu_factor, "_linalg_det": det, "_linalg_slogdet": slogdet, "_linalg_solve_ex": solve_ex,
+    "linalg_inv_ex": lambda a, **_: (solve(a, filled(a.shape, 0) + np.eye(a.shape[-1])), _info(a)), "linalg_lu_solve": lu_solve,
+    "linalg_solve_triangular": lambda a, b, upper, left=True, unitriangular=False:
+        solve(wrap(_triangle(lift(a), upper, unitriangular)), b, left),
+    "lu_unpack": lu_unpack, "linalg_lu": lambda a, pivot=True: lu_unpack(*lu_factor(a)[:2]),
+    "cholesky_inverse": lambda root, upper=False:
+        solve(np.matmul(root.mT, root) if upper else np.matmul(root, root.mT), filled(root.shape, 0) + np.eye(root.shape[-1])),
+    "linalg_cholesky_ex": cholesky, "cholesky": lambda a, upper=False: cholesky(a, upper)[0],
+    "cholesky_solve": lambda b, root, upper=False: solve(np.matmul(root.mT, root) if upper else np.matmul(root, root.mT), b),
     "put": put, "masked_scatter_backward": masked_scatter_backward, "scatter_reduce.two": scatter_reduce, "index_reduce": index_reduce,
     "add": lambda a, b, alpha=1: wrap(lift(a)) + (b if alpha == 1 else wrap(lift(b)) * alpha),
     "sub": lambda a, b, alpha=1: wrap(lift(a)) - (b if alpha == 1 else wrap(lift(b)) * alpha),
@@ -724,7 +867,7 @@ TABLE: dict[str, Callable[..., Any]] = _UNARY | {
     "argmax": _arg(np.argmax), "argmin": _arg(np.argmin),
     "linalg_vector_norm": vector_norm, "norm": norm, "logsumexp": logsumexp, "_softmax": softmax, "_log_softmax": log_softmax,
     "_softmax_backward_data": _softmax_backward, "_log_softmax_backward_data": _log_softmax_backward,
-    "cumsum": _accumulate(np.add), "cumprod": _accumulate(np.multiply), "logcumsumexp": _accumulate(np.logaddexp),
+    "cumsum": _accumulate(np.add), "cumprod": _accumulate(np.multiply), "logcumsumexp": logcumsumexp,
     "mm": _matmul, "bmm": _matmul, "mv": _matmul, "dot": _matmul, "vdot": _matmul, "addmm": _plus(_matmul),
     "addmv": _plus(_matmul), "baddbmm": _plus(_matmul), "addbmm": _plus(lambda a, b: np.sum(_matmul(a, b), axis=0)),
     "addr": _plus(lambda a, b: a[:, None] * b[None, :]), "trace": lambda x: np.sum(x.diagonal()),
@@ -742,7 +885,8 @@ TABLE: dict[str, Callable[..., Any]] = _UNARY | {
     "avg_pool2d": _avg_pool(2), "avg_pool3d": _avg_pool(3),
     "avg_pool2d_backward": avg_pool_backward(2), "avg_pool3d_backward": avg_pool_backward(3),
 }  # fmt: skip
-TABLE |= {f"{pad}_pad{n}d_backward": adjoint(getattr(torch.ops.aten, f"{pad}_pad{n}d")) for pad in ("reflection", "replication") for n in (1, 2, 3)}
+TABLE |= {f"{pad}_pad{n}d_backward": adjoint(getattr(torch.ops.aten, f"{pad}_pad{n}d"))
+          for pad in ("reflection", "replication") for n in (1, 2, 3)}  # fmt: skip
 TABLE |= {f"{way}{n}d_backward": adjoint_of_upsample(getattr(torch.ops.aten, f"{way}{n}d").default)
           for way in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)}  # fmt: skip
 
@@ -752,10 +896,13 @@ _MOVES = """roll flip gather index_select index.Tensor take repeat cat stack tri
     reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
     upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
     _upsample_nearest_exact3d _unsafe_index.Tensor repeat_interleave as_strided_copy block_diag"""
-_ORDERS = "sort topk kthvalue median nanmedian mode cummax cummin unique _unique2 argsort searchsorted bucketize adaptive_max_pool2d adaptive_max_pool3d"
+_ORDERS = """sort topk kthvalue median nanmedian mode cummax cummin unique _unique2 argsort searchsorted bucketize
+    adaptive_max_pool2d adaptive_max_pool3d"""
 WITH_OPERATOR: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(_MOVES.split(), move), **dict.fromkeys(_ORDERS.split(), order), "index_put": index_put, "_unsafe_index_put": index_put,
+    **dict.fromkeys(_MOVES.split(), move), **dict.fromkeys(_ORDERS.split(), order),
+    "index_put": index_put, "_unsafe_index_put": index_put,
 }  # fmt: skip
+
 
 def _resized(forward: Any) -> Callable[..., Any]:
     return lambda grad, out, size, *rest, **names: (forward, [torch.zeros(size)], (out, *rest, *names.values()), grad)
@@ -763,6 +910,10 @@ def _resized(forward: Any) -> Callable[..., Any]:
 
 def _of_input(forward: Any) -> Callable[..., Any]:
     return lambda grad, x, *rest: (forward, [x], rest, grad)
+
+
+def _attention(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, scale: Any) -> Any:
+    return torch.ops.aten._scaled_dot_product_attention_math(q, k, v, mask, dropout, causal, scale=scale)[0]
 
 
 # Backwards to find by autograd through the decomposition of a forward: (forward, primals, other arguments, cotangent)
@@ -775,6 +926,8 @@ PULLBACKS: dict[str, Callable[..., Any]] = {
     "_adaptive_avg_pool2d_backward":
         lambda grad, x: (_ops._adaptive_avg_pool2d.default, [x], (list(grad.shape[-2:]),), grad),
     "grid_sampler_2d_backward": lambda grad, x, grid, *rest: (_ops.grid_sampler_2d.default, [x, grid], rest[:3], grad),
+    "_scaled_dot_product_flash_attention_for_cpu_backward": lambda grad, q, k, v, y, logs, p, causal, attn_mask=None, scale=None:
+        (_attention, [q, k, v], (attn_mask, p, causal, scale), grad),
     "multi_margin_loss_backward": lambda grad, x, target, p, margin, weight=None, reduction=1:
         (_ops.multi_margin_loss.default, [x], (target, p, margin, weight, reduction), grad),
 }  # fmt: skip

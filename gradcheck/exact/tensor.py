@@ -29,20 +29,24 @@ from gradcheck.exact.errors import NotExact
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
-class ExactTensor(torch.Tensor):
-    """A float64 tensor whose values are balls: a strided view of ``balls_``, a flat object array."""
+class ExactTensor(torch.Tensor):  # type: ignore[misc]
+    """A tensor whose values are balls: a strided view of ``balls_``, a flat object array.
+
+    Its dtype is float64; a narrower one (after ``.to(torch.float32)``) is a name only, nothing is rounded.
+    """
 
     balls_: np.ndarray
     array: ExactArray
 
     @staticmethod
     def __new__(
-        cls, balls_: np.ndarray, size: Any, stride: Any = None, offset: int = 0, requires_grad: bool = False
-    ) -> ExactTensor:
+        cls, balls_: np.ndarray, size: Any, stride: Any = None, offset: int = 0, dtype: Any = torch.float64,
+        requires_grad: bool = False,
+    ) -> ExactTensor:  # fmt: skip
         if stride is None:
             stride = [math.prod(size[i + 1 :]) for i in range(len(size))]
-        tensor = torch.Tensor._make_wrapper_subclass(
-            cls, size, strides=stride, storage_offset=offset, dtype=torch.float64, requires_grad=requires_grad
+        tensor: ExactTensor = torch.Tensor._make_wrapper_subclass(
+            cls, size, strides=stride, storage_offset=offset, dtype=dtype, requires_grad=requires_grad
         )
         tensor.balls_ = balls_
         tensor.look()
@@ -57,13 +61,13 @@ class ExactTensor(torch.Tensor):
         steps = [8 * s for s in self.stride()]
         self.array = ExactArray(np.lib.stride_tricks.as_strided(entries, tuple(self.shape), steps))
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return execute(func, args, kwargs or {})
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, **_: Any) -> str:
         return f"tensor({self.array!r})"
 
     def __deepcopy__(self, memo: Any) -> ExactTensor:
@@ -78,7 +82,7 @@ class ExactTensor(torch.Tensor):
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise NotExact("an exact tensor is turned into floats (by item, numpy, tolist or float)")
 
-    item = numpy = tolist = __float__ = __array__ = __complex__ = _refuse  # type: ignore[assignment]
+    item = numpy = tolist = __format__ = __float__ = __array__ = __complex__ = _refuse
 
 
 def to_tensor(array: ExactArray, requires_grad: bool = False) -> ExactTensor:
@@ -99,7 +103,8 @@ def _plain(tensor: torch.Tensor) -> np.ndarray:
         raise NotExact("complex tensors are not supported in exact arithmetic")
     with torch._C._DisableTorchDispatch():
         tensor = tensor.detach()
-        return (tensor.double() if tensor.is_floating_point() else tensor).numpy(force=True)
+        array: np.ndarray = (tensor.double() if tensor.is_floating_point() else tensor).numpy(force=True)
+    return array
 
 
 def _down(value: Any) -> Any:
@@ -146,11 +151,16 @@ def execute(func: Any, args: Any, kwargs: Any) -> Any:
     """``func(*args, **kwargs)``, an ATen operator, in balls; raises ``NotExact`` where there is no way to."""
     name = func._schema.name.replace("aten::", "")
     overload = f"{name}.{func._overloadname}"
+    if func._overloadname.endswith("out") and func._schema.is_mutable:
+        return _into_out(func, args, kwargs)
+    if name == "_to_copy" and kwargs.get("dtype") in (torch.float32, torch.float16, torch.bfloat16):
+        data = lift(_down(args[0])).copy()
+        return ExactTensor(data.reshape(-1), data.shape, dtype=kwargs["dtype"])
     for key in (overload, name):
         if key in aten.TABLE:
             return _up(aten.TABLE[key](*_down(args), **{k: _down(v) for k, v in kwargs.items()}))
         if key in aten.PULLBACKS:
-            return _pull_back(func.overloadpacket, *aten.PULLBACKS[key](*args, **kwargs))
+            return _pull_back(*aten.PULLBACKS[key](*args, **kwargs))
         if key in aten.WITH_OPERATOR:
             return _up(aten.WITH_OPERATOR[key](func, _down(args), {k: _down(v) for k, v in kwargs.items()}))
     if name in ("new_empty_strided", "empty_strided"):
@@ -162,8 +172,6 @@ def execute(func: Any, args: Any, kwargs: Any) -> Any:
         return args[0]
     if name.endswith("_") and func._schema.arguments[0].alias_info is not None:
         return _in_place(func, name, args, kwargs)
-    if func._overloadname.endswith("out") and func._schema.is_mutable:
-        return _into_out(func, args, kwargs)
     if name == "_local_scalar_dense":
         raise NotExact("an exact tensor is turned into a number by item()")
     if func in _active.operators:
@@ -194,9 +202,9 @@ def _decomposition(func: Any, args: Any, kwargs: Any) -> Any:
         return body(*args, **kwargs)
 
 
-def _pull_back(packet: Any, forward: Any, primals: Any, args: Any, grad: torch.Tensor) -> Any:
+def _pull_back(forward: Any, primals: Any, args: Any, grad: torch.Tensor) -> Any:
     """A backward that torch has no decomposition of: autograd through that of its forward."""
-    body = decomposition_table[forward]
+    body = decomposition_table[forward] if isinstance(forward, OpOverload) else forward
     with torch.overrides.enable_reentrant_dispatch(), torch.enable_grad(), _ExactMode():
         leaves = [to_tensor(to_exact(p), True) for p in primals]
         found = torch.autograd.grad(body(*leaves, *args), leaves, grad)
@@ -213,7 +221,7 @@ def _view(func: Any, args: Any, kwargs: Any) -> Any:
         found = func(flat.as_strided(x.shape, x.stride(), x.storage_offset()), *args[1:], **kwargs)
 
     def view(meta: torch.Tensor) -> ExactTensor:
-        return ExactTensor(x.balls_, meta.shape, meta.stride(), int(meta.storage_offset()))
+        return ExactTensor(x.balls_, meta.shape, meta.stride(), int(meta.storage_offset()), x.dtype)
 
     return view(found) if isinstance(found, torch.Tensor) else [view(m) for m in found]
 
@@ -268,7 +276,7 @@ def _into_out(func: Any, args: Any, kwargs: Any) -> Any:
     raise NotExact(f"torch's {func} has no exact counterpart")
 
 
-class _ExactMode(TorchDispatchMode):
+class _ExactMode(TorchDispatchMode):  # type: ignore[misc]
     """Makes exact what is floating but not yet exact: new tensors, and results from plain ones."""
 
     def __torch_dispatch__(self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -41,6 +41,11 @@ class Match:
     suspect: str = ""
     measured: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What makes two matches the same defect of one subject."""
+        return self.code, self.argument
+
 
 @dataclass(frozen=True)
 class Rule:

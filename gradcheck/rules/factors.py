@@ -82,6 +82,7 @@ def _names(ratio: float, evidence: Evidence) -> set[str]:
 
 def describe(names: frozenset[str]) -> str:
     """The cause that a surviving set of names stands for, constants before sizes."""
+    names = names - {""}
     numbers = [n for n in names if n[:1].isdigit() or n[:1] == "-"]
     for n in numbers:
         try:

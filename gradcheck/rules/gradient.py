@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.evidence import Evidence, GradientEvidence
+from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
 from gradcheck.rules.factors import common_factor
@@ -176,8 +177,14 @@ def gradient_sign(evidence: Evidence) -> Iterator[Match]:
     Source: Goodfellow, Bengio, Courville, Deep Learning, section 6.5.
     """
     for g in _mismatches(evidence):
-        if g.claimed is not None and g.local is not None and _same(g.claimed, -g.local.numeric, g, g.local.weight) and not _zero(g.claimed):
+        if g.claimed is not None and g.local is not None and _same(g.claimed, _minus(g.local.numeric), g, g.local.weight) and not _zero(g.claimed):
             yield _explain("G103", g, f"the gradient of {g.argument} is minus the derivative", cause="a difference or a sign the wrong way round")
+
+
+def _minus(a: np.ndarray) -> np.ndarray:
+    made = np.empty_like(a)
+    made[...] = -a
+    return made
 
 
 def _zero(a: np.ndarray) -> bool:
@@ -252,21 +259,18 @@ def not_reduced(evidence: Evidence) -> Iterator[Match]:
         reduced = _sum_to(g.claimed, g.shape)
         if reduced is not None and _same(reduced, g.local.numeric, g, g.local.weight):
             message = f"the gradient of {g.argument} has shape {g.claimed.shape}; summed to {g.shape} it is right"
-            yield _explain("G106", g, message, sure=g.claimed.size > reduced.size, cause="the sum over the broadcast axes is missing")
+            yield _explain("G106", g, message, sure=g.claimed.size > max(reduced.size, 1), cause="the sum over the broadcast axes is missing")
 
 
 def _sum_to(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     """``a`` summed over the axes that broadcasting to it from ``shape`` would have added; None if it could not."""
-    if a.ndim < len(shape) or a.size == 0:
+    if a.ndim < len(shape):
         return None
     extra = a.ndim - len(shape)
     if any(n not in (1, m) for n, m in zip(shape, a.shape[extra:], strict=True)):
         return None
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and a.shape[extra + i] != 1))
-    total = a.sum(axis=axes) if axes else a
-    made = np.empty((), dtype=object)
-    made[()] = total
-    return (total if isinstance(total, np.ndarray) else made).reshape(shape)
+    return lift(a.sum(axis=axes) if axes else a).reshape(shape)
 
 
 @rule("G107", "gradient of the wrong shape")

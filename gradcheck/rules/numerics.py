@@ -15,13 +15,17 @@ from gradcheck.rules import Match, rule
 
 def _accuracies(evidence: Evidence) -> Iterator[tuple[str | None, Accuracy]]:
     """The value's, then the gradients'; what is not finite in the value goes on in the gradients."""
-    if evidence.forward_accuracy is not None:
-        yield None, evidence.forward_accuracy
-        if evidence.forward_accuracy.trouble == "not finite":
-            return
-    for gradient, accuracy in zip(evidence.gradients, evidence.backward_accuracy, strict=True):
-        if accuracy is not None:
+    for accuracy in evidence.forward_accuracy:
+        yield None, accuracy
+    if _broken(evidence):
+        return
+    for gradient, accuracies in zip(evidence.gradients, evidence.backward_accuracy, strict=True):
+        for accuracy in accuracies:
             yield gradient.argument, accuracy
+
+
+def _broken(evidence: Evidence) -> bool:
+    return any(a.trouble == "not finite" for a in evidence.forward_accuracy)
 
 
 def _cause(accuracy: Accuracy) -> str:
@@ -110,7 +114,7 @@ def not_a_number(evidence: Evidence) -> Iterator[Match]:
     yield from _not_finite(evidence, "N103", "where nothing overflowed")
     for value in evidence.values:
         computed = np.asarray(value.computed)
-        if computed.dtype.kind != "f" or evidence.forward_accuracy is not None and evidence.forward_accuracy.trouble == "not finite":
+        if computed.dtype.kind != "f" or _broken(evidence):
             continue
         for index in np.argwhere(np.isnan(computed)):
             i = tuple(int(n) for n in index)
