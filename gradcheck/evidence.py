@@ -320,7 +320,7 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
         reference = np.zeros(shape)
     if reference is not None and found.claimed is not None and found.claimed.shape == reference.shape:
         like = _like(found.claimed, reference)
-    with_float = classical(lambda ps: exactly.subject.value(_typed(ps)), _floats(point), k, direction, floats.cotangents) if np.prod(shape) else None
+    with_float = _classical(exactly.subject, point, k, direction, floats.cotangents)
     common = {
         "argument": name,
         "shape": shape,
@@ -348,6 +348,16 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return GradientEvidence(**common, agreement="equal", error=error, detects=detects), accurate
     return _localised(exactly, found, common, k, balls, exponent, bits, unavoidable), accurate
+
+
+def _classical(subject: Subject, point: Point, k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope | None:
+    """The float slope, for comparison; None where the subject does not run in float64."""
+    if not direction.size:
+        return None
+    try:
+        return classical(lambda ps: subject.value(_typed(ps)), _floats(point), k, direction, cotangents)
+    except Exception:
+        return None
 
 
 def _is_null_at(found: _Directional, bits: int) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gradcheck.diagnosis import Sightings, again
@@ -16,9 +17,14 @@ from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
 from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.subject import Subject
+from gradcheck.ways.analytic import run
 
 SHRINK_BUDGET = 300
 """Evaluations that shrinking one finding may cost."""
+
+
+LONGER_SEARCH = 8
+"""An exhibit that has not shown all it should is searched up to so many times as long."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,15 @@ def examine(
 
     strategy = points(spec)
     _explore(strategy, visit, settings.examples, settings.seed)
+    for further in range(1, LONGER_SEARCH if exhibit is not None else 1):
+        if set(exhibit.expects) <= {m.code for _, m, _ in sightings.conclusions()}:
+            break
+        _explore(strategy, visit, settings.examples, settings.seed + further)
     found = []
     for point, m, cause in sightings.conclusions():
         shown, smaller = _shrink(strategy, m, look, memory, settings) or (point, m)
-        found.append(_finding(subject, shown, replace(smaller, cause=smaller.cause or cause), cause, kind))
-    return conclude(subject, tally, found, kind=kind, spec=spec.name, exhibit=exhibit, seconds=time.perf_counter() - started)
+        found.append(finding(subject, shown, smaller, cause))
+    return conclude(subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started)
 
 
 def _digest(point: Point) -> str:
@@ -164,30 +174,26 @@ def _shrink(strategy: Any, first: Match, look: Callable[[Point, frozenset[str]],
     return None
 
 
-def _finding(subject: Subject, point: Point, m: Match, cause: str, kind: str) -> Finding:
+def finding(subject: Subject, point: Point, m: Match, cause: str, replayable: bool = True) -> Finding:
+    """The finding that ``m`` at ``point`` makes; ``cause`` is what held at every point."""
     entry = rules()[m.code]
     _, forward_line, backward_line = subject.location
-    line = m.measured.get("line") or (backward_line if m.code[0] == "G" or m.code == "S102" or m.argument is not None and m.code[0] == "N" else forward_line)
-    shapes = _shapes(subject, point)
-    example = point.example(shapes)
-    name = f"{subject.name} {m.code} {m.argument} {example.digest()}"
-    identity = _short(name)
+    backward = m.code[0] == "G" or m.code == "S102" or m.measured.get("stage") == "backward" or m.argument is not None and m.code[0] == "N"
+    line = m.measured.get("line") or (backward_line if backward else forward_line)
+    example = point.example(_shapes(subject, point))
+    identity = _short(f"{subject.name} {m.code} {m.argument} {example.digest()}") if replayable else ""
     measured = {k: v for k, v in m.measured.items() if k != "line"}
     return Finding(
-        m.code, entry.name, entry.severity, m.message, m.argument, m.cause or cause, m.suspect, line, example, measured,
-        f"gradcheck replay {identity}", identity,
+        m.code, entry.title, entry.severity, m.message, m.argument, cause or m.cause, m.suspect, line, example, measured,
+        f"gradcheck replay {identity}" if replayable else "", identity,
     )  # fmt: skip
 
 
 def _short(text: str) -> str:
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _shapes(subject: Subject, point: Point) -> tuple[tuple[int, ...], ...]:
-    from gradcheck.ways.analytic import run
-
     return tuple(o.shape for o in run(subject, point).outputs)
 
 
@@ -198,6 +204,7 @@ def conclude(
     *,
     kind: str,
     spec: str | None,
+    family: str = "given",
     exhibit: Exhibit | None = None,
     seconds: float = 0.0,
 ) -> Result:
@@ -216,7 +223,7 @@ def conclude(
     way = "exact" if not tally.why_not_exact else "float" if not tally.exact else "exact and float"
     path, line, _ = subject.location
     measurements: dict[str, Any] = {
-        "examples": tally.examples, "mathematics": mathematics, "arithmetic": arithmetic, "way": way,
+        "family": family, "examples": tally.examples, "mathematics": mathematics, "arithmetic": arithmetic, "way": way,
         "why_not_exact": [f"{why} ({n} points)" for why, n in tally.why_not_exact.most_common(5)],
         "max_error": tally.error, "amplification": tally.amplification, "kinks": tally.kinks,
         "undecided": dict(tally.undecided), "laws": tally.laws, "seconds": seconds,

@@ -65,7 +65,7 @@ def _(f, log_probabilities, labels):
 @spec(
     "cross_entropy",
     family="loss",
-    logits=Real("batch", "classes", kinks=LANDMARKS),
+    logits=Real("batch", "classes>=2", kinks=LANDMARKS),
     labels=Labels("batch", below="classes"),
     reduction=Option("mean", "sum", "none"),
     torch=lambda logits, labels, reduction: torch.nn.functional.cross_entropy(logits, labels, reduction=reduction),

@@ -165,7 +165,7 @@ def _(dy, x, w, y):
 @spec(
     "softmax_with_loss",
     family="layer",
-    logits=Real("batch", "classes", kinks=LANDMARKS),
+    logits=Real("batch", "classes>=2", kinks=LANDMARKS),
     targets=OneHot("batch", "classes"),
     torch=lambda logits, targets: torch.nn.functional.cross_entropy(logits, targets),
 )
@@ -204,8 +204,8 @@ def _(logits, targets):
     return -np.mean(np.log(np.sum(targets * p, axis=1)))
 
 
-OFFSETS = (0.0, 1000.0)
-"""Means worth meeting: of entries near 1000 that differ by little, E[x^2] - E[x]^2 knows nothing."""
+OFFSET = (1000.0,)
+"""A mean worth meeting: of entries near 1000 that differ by little, E[x^2] - E[x]^2 knows nothing."""
 
 
 def _centred(x):
@@ -221,25 +221,23 @@ def _standardised(x, eps):
 
 
 def _standardised_vjp(g, x, eps):
-    """The gradient (eps (g - mean g) + variance r) / (variance + eps)^(3/2) of ``_standardised``.
+    """The gradient of ``_standardised``: the sum over j of (g_i - g_j) (eps + w_ij) / (N (variance + eps)^(3/2)).
 
-    r is what remains of g when its best fit by a line in x is taken away. Taken away literally it
-    cancels: r is 0 for two points, and at a point for which all others are tied. Here (Cauchy-Binet)
-    N^2 variance r_i is the sum over the pairs j < k of (x_j - x_k) times the determinant of the
-    points i, j, k, in differences of the inputs alone, so that what vanishes does so exactly.
+    w_ij, the mean over k of (x_i - x_k) (x_j - x_k), is variance + (x_i - mean) (x_j - mean). The
+    textbook form g - mean g - x_hat mean(g x_hat) cancels where w_ij is 0: in a batch of two, and for
+    an x_i whose fellows are tied. In differences of the inputs these zeros are exact.
     """
     n = x.shape[-1]
     dx, dg = (v[..., :, None] - v[..., None, :] for v in (x, g))
-    determinant = dx[..., :, None, :] * dg[..., :, :, None] - dx[..., :, :, None] * dg[..., :, None, :]
-    remains = np.sum(dx[..., None, :, :] * determinant, axis=(-2, -1)) / (2 * n * n)
+    w = dx @ np.swapaxes(dx, -1, -2) / n
     spread = np.mean(_centred(x) ** 2, axis=-1, keepdims=True) + eps
-    return (eps * np.mean(dg, axis=-1) + remains) / (spread * np.sqrt(spread))
+    return np.sum(dg * (eps + w), axis=-1) / (n * spread * np.sqrt(spread))
 
 
 @spec(
     "batch_norm_train",
     family="layer",
-    x=Real("batch>=2", "features", kinks=OFFSETS),
+    x=Real("batch>=2", "features", kinks=OFFSET),
     gamma=Real("features"),
     beta=Real("features"),
     eps=Option(1e-5, 1e-3),
@@ -306,7 +304,7 @@ def _(dy, x, gamma, beta, eps, y):
 @spec(
     "layer_norm",
     family="layer",
-    x=Real("batch", "features", kinks=OFFSETS),
+    x=Real("batch", "features", kinks=OFFSET),
     gamma=Real("features"),
     beta=Real("features"),
     eps=Option(1e-5, 1e-3),

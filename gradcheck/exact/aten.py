@@ -355,12 +355,17 @@ def lu_factor(a: Array, **_: Any) -> Any:
     return (*_matrices(lambda m: _factors(m)[:2], a), _info(a))
 
 
+def _as_torch_factors(a: Array) -> Array:
+    """For determinants torch factors the transpose of a contiguous matrix, and its backward formulas count on that."""
+    return a.mT if lift(a).flags.c_contiguous else a
+
+
 def det(a: Array) -> Any:
     def one(m: np.ndarray) -> tuple[np.ndarray, ...]:
         lu, pivots, sign = _factors(m)
         return np.array(functools.reduce(operator.mul, lu.diagonal(), sign), dtype=object), lu, pivots
 
-    return _matrices(one, a)
+    return _matrices(one, _as_torch_factors(a))
 
 
 def slogdet(a: Array) -> Any:
@@ -671,7 +676,7 @@ def _uncolumns(columns: np.ndarray, seen: np.ndarray, size: Any) -> np.ndarray:
     """The adjoint of ``_columns``."""
     lead = columns.shape[:-2]
     flat = np.full((math.prod(size) + 1, *lead), ZERO, dtype=object)
-    np.add.at(flat, seen.reshape(-1), np.moveaxis(columns.reshape(*lead, -1), -1, 0))
+    np.add.at(flat, seen.reshape(-1), np.moveaxis(columns.reshape(*lead, seen.size), -1, 0))
     return np.moveaxis(flat[1:], 0, -1).reshape(*lead, *size)
 
 
@@ -875,7 +880,8 @@ TABLE: dict[str, Callable[..., Any]] = _UNARY | {
     "new_empty": _new(0), "full_like": lambda x, value, dtype=None, **_: filled(x.shape, value, dtype),
     "new_full": lambda x, size, value, dtype=None, **_: filled(size, value, dtype), "zero": _like(0),
     "fill": lambda x, value: filled(x.shape, number(value)), "copy": lambda x, y, *_: np.broadcast_to(wrap(lift(y)), x.shape).copy(),
-    "_to_copy": to_copy, "clone": lambda x, **_: x.copy(), "is_same_size": lambda a, b: a.shape == b.shape,
+    "_to_copy": to_copy, "clone": lambda x, **_: x.copy(), "_has_same_storage_numel": lambda a, b: a.size == b.size,
+    "is_same_size": lambda a, b: a.shape == b.shape,
     "constant_pad_nd": constant_pad, "index_add": index_add, "scatter_add": scatter_add, "scatter.value": scatter_value,
     "embedding_dense_backward": embedding_backward, "col2im": col2im,
     "convolution": convolution, "convolution_backward": convolution_backward,

@@ -21,7 +21,7 @@ from torch._decomp import decomposition_table
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gradcheck.exact import aten, balls
+from gradcheck.exact import aten
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.errors import NotExact
@@ -318,4 +318,4 @@ def exact_mode() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-__all__ = ["ExactTensor", "balls", "exact_mode", "to_exact", "to_tensor"]
+__all__ = ["ExactTensor", "exact_mode", "to_exact", "to_tensor"]

@@ -52,10 +52,12 @@ def buffers(x: torch.Tensor) -> torch.Tensor:
 
 
 UNARY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    **{name: getattr(torch, name) for name in """exp expm1 sin cos tan sinh cosh tanh atan asinh sigmoid erf erfc exp2
-       square reciprocal abs neg sign sgn relu sinc special.erfcx""".split() if "." not in name},
-    **{name: getattr(F, name) for name in """elu selu celu gelu silu mish softplus logsigmoid leaky_relu relu6 hardtanh
-       hardswish hardsigmoid softsign tanhshrink hardshrink softshrink""".split()},
+    **{name: getattr(torch, name) for name in [
+       "exp", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "asinh", "sigmoid",
+       "erf", "erfc", "exp2", "square", "reciprocal", "abs", "neg", "sign", "sgn", "relu", "sinc"]},
+    **{name: getattr(F, name) for name in [
+       "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "logsigmoid", "leaky_relu", "relu6",
+       "hardtanh", "hardswish", "hardsigmoid", "softsign", "tanhshrink", "hardshrink", "softshrink"]},
     "gelu tanh": lambda x: F.gelu(x, approximate="tanh"), "softplus 2": lambda x: F.softplus(x, 2, 1), "pow": lambda x: x**3,
     "threshold": lambda x: F.threshold(x, 0.1, 2), "glu": F.glu, "clamp": lambda x: x.clamp(-0.5, 0.5),
     "softmax": lambda x: torch.softmax(x, -1), "softmax 0": lambda x: F.softmax(x, 0), "log_softmax": lambda x: F.log_softmax(x, -1),
@@ -64,44 +66,61 @@ UNARY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "sum": lambda x: x.sum(0), "mean": lambda x: x.mean((0, 1)), "prod": lambda x: x.prod(1), "var": lambda x: x.var(-1),
     "std": lambda x: x.std(0, unbiased=False), "amax": lambda x: x.amax(1), "max": lambda x: x.max(0).values, "max all": torch.max,
     "min": lambda x: x.min(1)[0], "median": lambda x: x.median(), "norm": lambda x: x.norm(dim=-1), "norm 3": lambda x: x.norm(3),
-    "cumsum": lambda x: x.cumsum(1), "cumprod": lambda x: x.cumprod(1), "sort": lambda x: x.sort(-1).values, "topk": lambda x: x.topk(2).values,
+    "cumsum": lambda x: x.cumsum(1), "cumprod": lambda x: x.cumprod(1), "sort": lambda x: x.sort(-1).values,
+    "topk": lambda x: x.topk(2).values,
     "layer_norm": lambda x: F.layer_norm(x, (4,)), "rms_norm": lambda x: F.rms_norm(x, (4,)), "normalize": F.normalize,
     "cross_entropy": lambda x: F.cross_entropy(x, TARGET), "smoothed": lambda x: F.cross_entropy(x, TARGET, label_smoothing=0.1),
-    "nll": lambda x: F.nll_loss(x, TARGET), "multi_margin": lambda x: F.multi_margin_loss(x, TARGET), "gather": lambda x: x.gather(1, INDEX),
-    "scatter": lambda x: torch.zeros_like(x).scatter(1, INDEX[:, :1], x[:, :1]), "scatter_add": lambda x: x.scatter_add(1, INDEX, x[:, 2:]),
+    "nll": lambda x: F.nll_loss(x, TARGET), "multi_margin": lambda x: F.multi_margin_loss(x, TARGET),
+    "gather": lambda x: x.gather(1, INDEX),
+    "scatter": lambda x: torch.zeros_like(x).scatter(1, INDEX[:, :1], x[:, :1]),
+    "scatter_add": lambda x: x.scatter_add(1, INDEX, x[:, 2:]),
     "index": lambda x: x[TARGET, INDEX[:, 0]], "mask": lambda x: x[MASK], "masked_fill": lambda x: x.masked_fill(MASK, -2.0),
-    "where": lambda x: torch.where(x > 0, x, x * x), "cat": lambda x: torch.cat([x, x[:1] * 2], 0), "stack": lambda x: torch.stack([x, x * 2]),
+    "where": lambda x: torch.where(x > 0, x, x * x), "cat": lambda x: torch.cat([x, x[:1] * 2], 0),
+    "stack": lambda x: torch.stack([x, x * 2]),
     "split": lambda x: x.split(3, 1)[0] * 2, "flip": lambda x: x.flip(1) * x, "roll": lambda x: x.roll(1, 0) * x,
     "pad": lambda x: F.pad(x, (1, 2), value=0.5), "expand": lambda x: x[:, None].expand(3, 2, 4) * 2, "tril": lambda x: x.tril() @ x.T,
-    "attention": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True), "in place": in_place, "buffers": buffers,
+    "attention": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True), "in place": in_place,
+    "buffers": buffers,
     "causal softmax": lambda x: torch.softmax(x @ x.T + CAUSAL, -1), "einsum": lambda x: torch.einsum("ij,kj->ik", x, x),
     "rnn": lambda x: torch.stack([torch.tanh(x[i] @ x.T) for i in range(3)]), "lerp": lambda x: torch.lerp(x, x * x, 0.3),
 }  # fmt: skip
 POSITIVE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    **{name: getattr(torch, name) for name in "log log1p log2 log10 sqrt rsqrt lgamma digamma".split()},
+    **{name: getattr(torch, name) for name in ["log", "log1p", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma"]},
     "xlogy": lambda x: torch.xlogy(x, x), "power": lambda x: x**0.3, "2 ** x": lambda x: 2**x, "x ** x": lambda x: x**x,
     "entropy": lambda x: torch.special.entr(x), "logit": lambda x: torch.logit(x / 4),
     "bce": lambda x: F.binary_cross_entropy(x / 4, MASK.double()), "fmod": lambda x: torch.fmod(x, 0.3), "remainder": lambda x: x % 0.3,
 }  # fmt: skip
 PAIRS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss, "smooth_l1": F.smooth_l1_loss, "bce logits": F.binary_cross_entropy_with_logits,
+    "mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss, "smooth_l1": F.smooth_l1_loss,
+    "bce logits": F.binary_cross_entropy_with_logits,
     "kl": lambda x, y: F.kl_div(x, y.softmax(-1), reduction="batchmean"), "poisson": F.poisson_nll_loss, "cosine": F.cosine_similarity,
     "maximum": torch.maximum, "minimum": torch.minimum, "logaddexp": torch.logaddexp, "atan2": torch.atan2, "hypot": torch.hypot,
-    "div": torch.div, "matmul": lambda x, y: x @ y.T, "outer": lambda x, y: torch.outer(x[0], y[0]), "bmm": lambda x, y: x[None] @ y.T[None],
-    "addmm": lambda x, y: torch.addmm(x[:, :3], x, y.T, beta=2, alpha=3), "cdist": torch.cdist, "linear": F.linear, "dot": lambda x, y: x[0] @ y[0],
+    "div": torch.div, "matmul": lambda x, y: x @ y.T, "outer": lambda x, y: torch.outer(x[0], y[0]),
+    "bmm": lambda x, y: x[None] @ y.T[None],
+    "addmm": lambda x, y: torch.addmm(x[:, :3], x, y.T, beta=2, alpha=3), "cdist": torch.cdist, "linear": F.linear,
+    "dot": lambda x, y: x[0] @ y[0],
     "prelu": lambda x, y: F.prelu(x, y[0]), "margin": lambda x, y: F.margin_ranking_loss(x, y, torch.ones(3, 4)), "gaussian nll":
-    lambda x, y: F.gaussian_nll_loss(x, torch.zeros(3, 4), y * y), "batch_norm": lambda x, y: F.batch_norm(x, None, None, y[0], y[1], training=True),
+    lambda x, y: F.gaussian_nll_loss(x, torch.zeros(3, 4), y * y),
+    "batch_norm": lambda x, y: F.batch_norm(x, None, None, y[0], y[1], training=True),
     "group_norm": lambda x, y: F.group_norm(x, 2, y[0], y[1]), "embedding": lambda x, y: F.embedding(INDEX, y.t()) * x[0, :3],
-    "triplet": lambda x, y: F.triplet_margin_loss(x, y, x.flip(0)), "index_put": lambda x, y: x.index_put((TARGET,), y, accumulate=True),
+    "det": lambda x, y: torch.linalg.det(x @ y.T), "turned det": lambda x, y: (x @ y.T).T.det(),
+    "logdet": lambda x, y: torch.logdet(x @ x.T), "inv": lambda x, y:
+    torch.linalg.inv(x @ y.T), "solve": lambda x, y: torch.linalg.solve(x[:, 1:].contiguous(), y), "turned solve": lambda x, y:
+    torch.linalg.solve((x @ y.T).T, y[:, 0]), "cholesky": lambda x, y: torch.linalg.cholesky(x @ x.T),
+    "triangular": lambda x, y: torch.linalg.solve_triangular(x[:, :3], y, upper=True),
+    "triplet": lambda x, y: F.triplet_margin_loss(x, y, x.flip(0)),
+    "index_put": lambda x, y: x.index_put((TARGET,), y, accumulate=True),
 }  # fmt: skip
 IMAGES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "conv2d": lambda x, w: F.conv2d(x, w, stride=2, padding=1), "conv1d": lambda x, w: F.conv1d(x[:, :, 0], w[:, :, 0], dilation=2),
-    "grouped": lambda x, w: F.conv2d(x, w[:, :1], groups=2), "transposed": lambda x, w: F.conv_transpose2d(x, w, stride=2, output_padding=1),
+    "grouped": lambda x, w: F.conv2d(x, w[:, :1], groups=2),
+    "transposed": lambda x, w: F.conv_transpose2d(x, w, stride=2, output_padding=1),
     "max_pool2d": lambda x, w: F.max_pool2d(x, 3, 2, 1), "max_pool1d": lambda x, w: F.max_pool1d(x[0], 2), "avg_pool2d": lambda x, w:
     F.avg_pool2d(x, 3, 2, 1), "adaptive": lambda x, w: F.adaptive_avg_pool2d(x, 4), "instance_norm": lambda x, w: F.instance_norm(x),
     "unfold": lambda x, w: F.unfold(x, 3), "nearest": lambda x, w: F.interpolate(x, scale_factor=2), "bilinear": lambda x, w:
     F.interpolate(x, scale_factor=1.5, mode="bilinear"), "reflect": lambda x, w: F.pad(x, (1, 2, 2, 1), mode="reflect"),
-    "pixel_shuffle": lambda x, w: F.pixel_shuffle(x.reshape(2, 4, 3, 3 * 2), 2), "batch_norm2d": lambda x, w: F.batch_norm(x, None, None, training=True),
+    "pixel_shuffle": lambda x, w: F.pixel_shuffle(x.reshape(2, 4, 3, 3 * 2), 2),
+    "batch_norm2d": lambda x, w: F.batch_norm(x, None, None, training=True),
 }  # fmt: skip
 CASES: list[Any] = [
     *[pytest.param(f, [M], False, id=name) for name, f in UNARY.items()],
@@ -161,7 +180,8 @@ def test_functions_and_double_backward() -> None:
     x = to_tensor(exact([1.5, -2.0]), requires_grad=True)
     (first,) = torch.autograd.grad(Cube.apply(x).sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x)
-    assert floats(first).tolist() == [6.75, 12.0] and floats(second).tolist() == [9.0, -12.0]
+    assert floats(first).tolist() == [6.75, 12.0]
+    assert floats(second).tolist() == [9.0, -12.0]
     assert torch.equal(first, 3 * x * x)
 
 
@@ -196,10 +216,13 @@ def test_views_share_memory() -> None:
     turned[0, 0] = 9
     x.view(-1)[-1] = 5
     assert floats(x).tolist() == [[9, 1, 3, 3], [7, 7, 8, 7], [8, 9, 11, 5]]
-    assert floats(row).tolist() == [7, 7, 8, 7] and floats(column).tolist() == [3, 8, 11]
-    assert not turned.is_contiguous() and row._is_view()
+    assert floats(row).tolist() == [7, 7, 8, 7]
+    assert floats(column).tolist() == [3, 8, 11]
+    assert not turned.is_contiguous()
+    assert row._is_view()
     x.unsqueeze_(0)
-    assert x.shape == (1, 3, 4) and to_exact(x).shape == (1, 3, 4)
+    assert x.shape == (1, 3, 4)
+    assert to_exact(x).shape == (1, 3, 4)
 
 
 def test_conversions_copy() -> None:
@@ -226,7 +249,8 @@ def test_a_plain_float_tensor_is_never_written_to() -> None:
 
 
 @pytest.mark.parametrize("leak", [
-    lambda x: x.item(), lambda x: x.tolist(), lambda x: float(x), lambda x: x.numpy(), lambda x: np.asarray(x), lambda x: x.detach().numpy(),
+    lambda x: x.item(), lambda x: x.tolist(), lambda x: float(x), lambda x: x.numpy(), lambda x: np.asarray(x),
+    lambda x: x.detach().numpy(),
     lambda x: np.exp(x), lambda x: f"{x:.3f}",
 ])  # fmt: skip
 def test_leaks_are_refused(leak: Any) -> None:
@@ -270,11 +294,15 @@ def test_exact_mode_makes_buffers_exact() -> None:
             torch.ones(2) / 3,
         ]
         assert all(isinstance(m, ExactTensor) for m in made)
-        assert floats(made[1])[0] == 0.1 and floats(made[5]).tolist() == [[1, 0], [0, 1]]
-        assert to_exact(made[3] * 3)[1].data[()].contains(1) and to_exact(made[6] * 3).data[0].contains(1)
-        assert torch.arange(3).tolist() == [0, 1, 2] and torch.rand(2).numpy().shape == (2,)
+        assert floats(made[1])[0] == 0.1
+        assert floats(made[5]).tolist() == [[1, 0], [0, 1]]
+        assert to_exact(made[3] * 3)[1].data[()].contains(1)
+        assert to_exact(made[6] * 3).data[0].contains(1)
+        assert torch.arange(3).tolist() == [0, 1, 2]
+        assert torch.rand(2).numpy().shape == (2,)
         assert isinstance(torch.nn.Linear(2, 2).weight, ExactTensor)
-    assert not isinstance(torch.zeros(1), ExactTensor) and torch.get_default_dtype() == torch.float32
+    assert not isinstance(torch.zeros(1), ExactTensor)
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_narrower_floats_stay_exact() -> None:
@@ -282,13 +310,15 @@ def test_narrower_floats_stay_exact() -> None:
     x = to_tensor(exact([0.1, 0.2, 0.3]))
     for _ in range(2):
         (weight * x.to(torch.float16)).sum().backward()
-    assert isinstance(weight.grad, ExactTensor) and floats(weight.grad / 2).tolist() == [[0.1, 0.2, 0.3]] * 2
+    assert isinstance(weight.grad, ExactTensor)
+    assert floats(weight.grad / 2).tolist() == [[0.1, 0.2, 0.3]] * 2
 
 
 def test_deepcopy_and_print() -> None:
     x = to_tensor(exact([1.0]), requires_grad=True)
     twin = copy.deepcopy(x)
-    assert twin.requires_grad and "1.00000" in repr(twin)
+    assert twin.requires_grad
+    assert "1.00000" in repr(twin)
 
 
 def test_state_of_batch_norm_is_exact_in_exact_mode() -> None:

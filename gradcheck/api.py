@@ -1,0 +1,157 @@
+"""``gradcheck.check``: one function, now, from Python."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.catalog import load
+from gradcheck.diagnosis import Sightings
+from gradcheck.errors import UsageError
+from gradcheck.evidence import gather
+from gradcheck.examine import Settings, Tally, conclude, examine, finding
+from gradcheck.findings import Result
+from gradcheck.points import Point
+from gradcheck.rules import match
+from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, reference
+
+NEARBY = 3
+"""Points near the given one at which a mismatch is looked at again, before its cause is named."""
+
+_USAGE = "write check(forward, vjp, *primals), check(torch_function, *tensors) or check(spec=name, forward=..., vjp=...)"
+
+
+def check(
+    *args: Any,
+    spec: str | None = None,
+    forward: Callable[..., Any] | None = None,
+    vjp: Callable[..., Any] | None = None,
+    examples: int = 100,
+    seed: int = 0,
+    cotangent: Any = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Result:
+    """Is the gradient right, and is the arithmetic sound?
+
+    ``check(forward, vjp, *primals)`` checks a hand-written pair at the given point:
+    ``forward(*primals)`` gives an array or a tuple of arrays, ``vjp(cotangent, *primals)`` the
+    gradient of every floating primal (a bare array for one, a tuple for several). Floating are
+    arrays and NumPy scalars of a floating dtype; Python floats only if there is no array among the
+    primals. All else is passed on as it is.
+
+    ``check(function, *tensors)`` does the same for a torch callable, Function or Module, whose
+    gradient is what autograd makes of it. Differentiable are the tensors that require a
+    gradient, or all floating ones if none does.
+
+    ``check(spec="softmax", forward=..., vjp=...)`` draws ``examples`` points from the spec and
+    compares with its torch reference too; without ``vjp``, ``forward`` is a torch callable.
+
+    ``cotangent`` (an array, or a tuple of them for several outputs) replaces the random one.
+    Raises ``UsageError`` for arguments that fit none of these.
+    """
+    settings = Settings(examples, seed, tuple(select), tuple(ignore))
+    if spec is not None:
+        if args or forward is None:
+            raise UsageError(f"check(spec={spec!r}) needs forward=, and takes no other positional arguments; {_USAGE}")
+        known = load().find(spec)
+        return examine(bind(known, forward, vjp), known, reference(known), settings, kind="submission", laws=known.laws)
+    given = [forward, vjp, *args] if forward is not None else list(args)
+    if not given or not callable(given[0]):
+        raise UsageError(f"check() was given nothing to call; {_USAGE}")
+    rest = given[1:]
+    if any(_is_tensor(v) for v in rest):
+        subject, point = _torch(given[0], rest, seed)
+    elif rest and callable(rest[0]):
+        subject, point = _pair(given[0], rest[0], rest[1:], seed)
+    else:
+        raise UsageError(f"check() was given a function but neither a vjp nor tensors; {_USAGE}")
+    if cotangent is not None:
+        parts = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        point = replace(point, given=tuple(np.asarray(c, dtype=np.float64) for c in parts))
+    return _at(subject, point, settings)
+
+
+def _is_tensor(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "requires_grad")
+
+
+def _names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """The names of the first ``count`` parameters, or numbers where they have none."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return tuple(named[:count]) if len(named) >= count else tuple(f"primal {i}" for i in range(count))
+
+
+def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+    if not primals:
+        raise UsageError(f"check(forward, vjp) needs primals, the point to check at; {_USAGE}")
+    bare = not any(isinstance(p, (np.ndarray, np.generic)) for p in primals)
+    values = [np.asarray(p) if isinstance(p, (np.ndarray, np.floating)) or bare and isinstance(p, float) else p for p in primals]
+    floating = [isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values]
+    names = _names(forward, len(values))
+    if not any(floating):
+        raise UsageError("check(): none of the primals is a floating array; there is nothing to differentiate")
+    dtype = np.result_type(*(v.dtype for v, f in zip(values, floating, strict=True) if f))
+    if dtype not in (np.float16, np.float32, np.float64):
+        raise UsageError(f"check(): primals of dtype {dtype}; float16, float32 and float64 can be checked")
+    point = Point({n: v.astype(dtype) if f else v for n, v, f in zip(names, values, floating, strict=True)}, dtype.name, seed, origin="given")
+    differentiable = tuple(n for n, f in zip(names, floating, strict=True) if f)
+    return NumpyPair(getattr(forward, "__name__", "forward"), forward, vjp, names, differentiable), point
+
+
+def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+    import torch
+
+    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+        function = function.apply
+    names = _names(getattr(function, "forward", function) if isinstance(function, torch.nn.Module) else function, len(values))
+    wanted = [_is_tensor(v) and v.requires_grad for v in values]
+    if not any(wanted):
+        wanted = [_is_tensor(v) and v.is_floating_point() for v in values]
+    if not any(wanted):
+        raise UsageError("check(): none of the tensors is floating; there is nothing to differentiate")
+    arrays: dict[str, Any] = {}
+    for name, value in zip(names, values, strict=True):
+        if _is_tensor(value) and (value.is_cuda or value.dtype in (torch.bfloat16, torch.complex64, torch.complex128)):
+            raise UsageError(f"check(): {name} is {value.dtype} on {value.device}; give it in float16, float32 or float64 on the CPU")
+        arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
+    dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
+    label = getattr(function, "__name__", type(function).__name__)
+    return TorchCallable(label, function, names, tuple(n for n, w in zip(names, wanted, strict=True) if w)), Point(arrays, dtype.name, seed, origin="given")
+
+
+def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
+    """Points of the same shapes, every differentiable primal moved by about a tenth."""
+    found = []
+    for k in range(1, NEARBY + 1):
+        rng = np.random.default_rng((point.seed, 4, k))
+        moved = {
+            n: (v * (1 + 0.1 * rng.standard_normal(np.shape(v)))).astype(v.dtype) if n in differentiable else v for n, v in point.primals.items()
+        }
+        found.append(replace(point, primals=moved, seed=point.seed + k, given=None))
+    return found
+
+
+def _at(subject: Subject, point: Point, settings: Settings) -> Result:
+    started = time.perf_counter()
+    tally, sightings = Tally(), Sightings()
+    evidence = gather(subject, point)
+    tally.add(evidence)
+    matches = [m for m in match(evidence) if settings.counts(m.code)]
+    sightings.add(point, matches)
+    rivals = {m.group for m in matches if m.group}
+    if rivals:
+        for other in _nearby(point, subject.differentiable):
+            sightings.add(other, [m for m in match(gather(subject, other)) if m.group in rivals and settings.counts(m.code)])
+    here = {m.key: m for m in matches}
+    found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for _, m, cause in sightings.conclusions()]
+    return conclude(subject, tally, found, kind="submission", spec=None, seconds=time.perf_counter() - started)

@@ -1,0 +1,72 @@
+"""The table ``[tool.gradcheck]`` of the nearest ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from gradcheck.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a project sets for every run; the command line goes before it.
+
+    ``specs`` are files or folders (relative to the ``pyproject.toml``) that stand in for the
+    installed catalogs; ``subjects`` maps a spec to ``"module:function"`` or to a table with
+    ``forward`` and ``vjp``.
+    """
+
+    specs: tuple[str, ...] = ()
+    examples: int = 100
+    seed: int = 0
+    jobs: int = 0
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    subjects: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(start: Path | None = None) -> Config:
+    """The configuration that holds in ``start`` (default: the current folder).
+
+    Raises ``UsageError`` that names the file and the key.
+    """
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        path = candidate / "pyproject.toml"
+        if path.is_file():
+            return parse(path)
+    return Config()
+
+
+def parse(path: Path) -> Config:
+    """The ``[tool.gradcheck]`` table of ``path``."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("gradcheck", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    known = {f.name: f for f in fields(Config)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{path}, [tool.gradcheck]: there is no key {key!r}.{did_you_mean(key, known)} The keys: {', '.join(known)}.")
+        values[key] = _typed(path, key, value)
+    if "specs" in values:
+        values["specs"] = tuple(str(path.parent / s) for s in values["specs"])
+    return Config(**values)
+
+
+def _typed(path: Path, key: str, value: Any) -> Any:
+    wanted = {"specs": list, "select": list, "ignore": list, "subjects": dict}.get(key, int)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value!r} is no {'whole number' if wanted is int else wanted.__name__}")
+    if wanted is list:
+        if not all(isinstance(v, str) for v in value):
+            raise UsageError(f"{path}, [tool.gradcheck]: {key} must be a list of strings")
+        return tuple(value)
+    if wanted is int and value < 0:
+        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is negative")
+    return value
