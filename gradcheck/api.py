@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,8 +113,11 @@ def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Po
     import torch
 
     if isinstance(function, type) and issubclass(function, torch.autograd.Function):
-        function = function.apply
-    names = _names(getattr(function, "forward", function) if isinstance(function, torch.nn.Module) else function, len(values))
+        names = _names(partial(function.forward, None), len(values))
+        label, function = function.__name__, function.apply
+    else:
+        names = _names(function.forward if isinstance(function, torch.nn.Module) else function, len(values))
+        label = getattr(function, "__name__", type(function).__name__)
     wanted = [_is_tensor(v) and v.requires_grad for v in values]
     if not any(wanted):
         wanted = [_is_tensor(v) and v.is_floating_point() for v in values]
@@ -125,7 +129,6 @@ def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Po
             raise UsageError(f"check(): {name} is {value.dtype} on {value.device}; give it in float16, float32 or float64 on the CPU")
         arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
     dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
-    label = getattr(function, "__name__", type(function).__name__)
     return TorchCallable(label, function, names, tuple(n for n, w in zip(names, wanted, strict=True) if w)), Point(arrays, dtype.name, seed, origin="given")
 
 

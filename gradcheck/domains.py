@@ -156,9 +156,10 @@ def _near_kinks(codes: np.ndarray, at: _Scale) -> np.ndarray:
 
 
 def _clustered(codes: np.ndarray, at: _Scale) -> np.ndarray:
-    """A large value with small differences: what makes sums of squares cancel."""
-    base = 2.0 ** min(at.top, 3 + int(codes[0] % 8)) if codes.size else 0.0
-    return np.asarray(base + _digits(codes) - 0.5)
+    """A large value with small or tiny differences: what makes sums of squares cancel."""
+    first = int(codes[0]) if codes.size else 0
+    base, spread = 2.0 ** min(at.top, 3 + first % 8), 2.0 ** -(first // 8 % 24)
+    return np.asarray(base * (1 + _digits(codes[:1]) / 2) + spread * (_digits(codes) - 0.5))
 
 
 REGIMES: dict[str, Callable[[np.ndarray, _Scale], np.ndarray]] = {

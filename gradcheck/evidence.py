@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb, ctx
 
 from gradcheck import accuracy
-from gradcheck.accuracy import Accuracy
+from gradcheck.accuracy import Accuracy, to_float
 from gradcheck.bounds import CONFIRM_BITS, CONSTANT_ROUNDINGS, FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.errors import NotExact, Undecided
@@ -50,7 +50,8 @@ class GradientEvidence:
     """The gradient of one argument.
 
     ``numeric``, ``analytic`` and ``autograd`` are slopes along the point's direction, of the
-    exact ways where they could be had; ``classical`` is the numeric slope in float64.
+    exact ways where they could be had; ``classical`` is the numeric slope in float64, along the
+    direction or, if entries are wrong, for the entry ``worst``, which is furthest off.
     ``claimed`` is the gradient as the backward gave it (object array, its own shape; None if it
     gave none), ``reference`` autograd's, in float64. ``wrong`` marks entries outside the
     subgradients. ``variants`` names changed constants of the forward for which the backward
@@ -66,6 +67,7 @@ class GradientEvidence:
     classical: Slope | None
     agreement: Agreement
     reason: str = ""
+    worst: tuple[int, ...] = ()
     kink: bool = False
     local: Local | None = None
     wrong: np.ndarray | None = None
@@ -104,7 +106,7 @@ class Evidence:
     why_not_exact: str = ""
 
 
-ALL = frozenset({"gradients", "laws"})
+ALL = frozenset({"reference", "gradients", "laws"})
 
 
 def gather(subject: Subject, point: Point, reference: Subject | None = None, laws: Sequence[Any] = (), parts: frozenset[str] = ALL) -> Evidence:
@@ -115,7 +117,7 @@ def gather(subject: Subject, point: Point, reference: Subject | None = None, law
     floats = run(subject, point)
     if floats.failure is not None and floats.failure.stage == "forward":
         return Evidence(subject, point, floats)
-    torch_side = _Reference(reference, point, floats.cotangents) if reference is not None else None
+    torch_side = _Reference(reference, point, floats.cotangents) if reference is not None and "reference" in parts else None
     exactly = Exactly(subject, list(point.primals.values()), floats.cotangents)
     try:
         return _gather(subject, point, floats, exactly, torch_side, laws if "laws" in parts else (), "gradients" in parts)
@@ -347,7 +349,7 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
             detects = float((found.scale * FORMULA_TOLERANCE / abs(found.analytic)).mid()) if found.analytic != 0 and not found.analytic.contains(0) else math.inf
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return GradientEvidence(**common, agreement="equal", error=error, detects=detects), accurate
-    return _localised(exactly, found, common, k, balls, exponent, bits, unavoidable), accurate
+    return _localised(exactly, point, found, common, k, balls, exponent, bits, unavoidable), accurate
 
 
 def _classical(subject: Subject, point: Point, k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope | None:
@@ -370,7 +372,7 @@ def _stays(exactly: Exactly, k: int, balls: np.ndarray, exponent: int, bits: int
         return bool(kinks(first, sides(exactly.at, exactly.primals, exactly.value(), k, balls, exponent - CONFIRM_BITS)).any())
 
 
-def _localised(exactly: Exactly, found: _Directional, common: dict[str, Any], k: int, balls: np.ndarray, exponent: int, bits: int, unavoidable: Callable[[bool], Any]) -> GradientEvidence:
+def _localised(exactly: Exactly, point: Point, found: _Directional, common: dict[str, Any], k: int, balls: np.ndarray, exponent: int, bits: int, unavoidable: Callable[[bool], Any]) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
     def compute() -> Local:
         return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, k, exponent)
@@ -405,10 +407,26 @@ def _localised(exactly: Exactly, found: _Directional, common: dict[str, Any], k:
     if wrong.any():
         with ctx.workprec(bits):
             matching = tuple(v.description for v in variations(exactly.subject, exactly.primals) if _explains(v, exactly, found, k, balls, exponent))
-        return GradientEvidence(**common, agreement="different", wrong=wrong, error=worst, variants=matching)
+        at = furthest(found.claimed, local.numeric, wrong)
+        unit = np.zeros(common["shape"])
+        unit[at] = 1.0
+        common["classical"] = _classical(exactly.subject, point, k, unit, [to_float(lift(c)) for c in exactly.cotangents])
+        return GradientEvidence(**common, agreement="different", wrong=wrong, worst=at, error=worst, variants=matching)
     if unknown:
         return GradientEvidence(**common, agreement="undecided", reason="the point lies on the edge of the domain")
     return GradientEvidence(**common, agreement="equal", wrong=wrong)
+
+
+def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:
+    """The wrong entry with the largest difference; one that is not finite goes first."""
+    best, where = -1.0, ()
+    for index in np.argwhere(wrong):
+        i = tuple(int(n) for n in index)
+        difference = float(abs(claimed[i] - numeric[i]).mid())
+        difference = difference if math.isfinite(difference) else math.inf
+        if difference > best:
+            best, where = difference, i
+    return where
 
 
 def _explains(variation: Variation, exactly: Exactly, found: _Directional, k: int, direction: np.ndarray, exponent: int) -> bool:
@@ -439,7 +457,7 @@ def _typed(primals: Sequence[Any]) -> list[Any]:
 
 def _like(claimed: np.ndarray, reference: np.ndarray) -> bool:
     """Whether a gradient is autograd's but for rounding: to half the digits of its largest entry."""
-    mine = accuracy.to_float(claimed)
+    mine = to_float(claimed)
     if not np.isfinite(mine).all() or not np.isfinite(reference).all():
         return False
     return bool(np.all(np.abs(mine - reference) <= FLOAT_TOLERANCE * np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))))

@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradcheck.diagnosis import Sightings, again
@@ -150,7 +150,7 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
 def _shrink(strategy: Any, first: Match, look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]], memory: dict[str, list[Match]], settings: Settings) -> tuple[Point, Match] | None:
     """The smallest point at which the defect of ``first`` shows, and its match there."""
     defect = type(f"Defect{first.code}", (Exception,), {})
-    parts = frozenset({"laws"} if first.code == "V103" else {"gradients"} if first.argument is not None or first.code[0] == "G" else ())
+    parts = _parts(first)
     spent = 0
     best: list[tuple[Point, Match]] = []
 
@@ -174,12 +174,20 @@ def _shrink(strategy: Any, first: Match, look: Callable[[Point, frozenset[str]],
     return None
 
 
+def _parts(m: Match) -> frozenset[str]:
+    """What has to be measured to see ``m`` again."""
+    found = {"laws"} if m.code == "V103" else {"gradients"} if m.argument is not None or m.code[0] == "G" else set()
+    return frozenset(found if m.code in ("N101", "N102", "N104", "N110") or m.code[0] in "SR" else found | {"reference"})
+
+
 def finding(subject: Subject, point: Point, m: Match, cause: str, replayable: bool = True) -> Finding:
     """The finding that ``m`` at ``point`` makes; ``cause`` is what held at every point."""
     entry = rules()[m.code]
     _, forward_line, backward_line = subject.location
     backward = m.code[0] == "G" or m.code == "S102" or m.measured.get("stage") == "backward" or m.argument is not None and m.code[0] == "N"
     line = m.measured.get("line") or (backward_line if backward else forward_line)
+    if m.code != "V103":
+        point = replace(point, extras={})
     example = point.example(_shapes(subject, point))
     identity = _short(f"{subject.name} {m.code} {m.argument} {example.digest()}") if replayable else ""
     measured = {k: v for k, v in m.measured.items() if k != "line"}
@@ -241,6 +249,8 @@ def _values_open(tally: Tally) -> bool:
 def _confidence(way: str, detects: float, tally: Tally, open_arguments: Sequence[str]) -> str:
     if open_arguments:
         return f"undecided for {', '.join(open_arguments)}"
+    if not tally.detects:
+        return "no gradient was found right"
     if not math.isfinite(detects):
         return "every gradient is zero at every point: no error in it could have been seen"
     how = {

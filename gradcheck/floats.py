@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE
-from gradcheck.evidence import Evidence, GradientEvidence, ValueEvidence, _differentiable, _floats, _like, _near, _Reference, _typed
+from gradcheck.evidence import Evidence, GradientEvidence, ValueEvidence, _differentiable, _floats, _like, _near, _Reference, _typed, furthest
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.localise import Local
@@ -42,7 +42,9 @@ def gather_floats(subject: Subject, point: Point, floats: FloatRun, torch_side: 
         gradients = tuple(
             _gradient(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in enumerate(_differentiable(subject, primals))
         )
-    return Evidence(subject, point, floats, values, gradients, expected_shapes=shapes, why_not_exact=why)
+    return Evidence(
+        subject, point, floats, values, gradients, backward_accuracy=((),) * len(gradients), expected_shapes=shapes, why_not_exact=why
+    )  # fmt: skip
 
 
 def _value(j: int, computed: np.ndarray, torch_side: _Reference | None) -> ValueEvidence:
@@ -101,7 +103,11 @@ def _gradient(subject: Subject, point: Point, floats: FloatRun, torch_side: _Ref
             unknown = True
     common["kink"] = bool(local.kink.any())
     if wrong.any():
-        return GradientEvidence(**common, local=local, agreement="different", wrong=wrong, error=worst)
+        index = furthest(claimed, local.numeric, wrong)
+        unit = np.zeros(shape)
+        unit[index] = 1.0
+        common["classical"] = classical(lambda ps: subject.value(_typed(ps)), primals, k, unit, floats.cotangents)
+        return GradientEvidence(**common, local=local, agreement="different", wrong=wrong, worst=index, error=worst)
     if unknown:
         return GradientEvidence(**common, local=local, agreement="undecided", reason="the float differences are not sure enough")
     return GradientEvidence(**common, local=local, agreement="equal", wrong=wrong)

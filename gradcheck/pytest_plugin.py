@@ -60,15 +60,13 @@ class SpecItem(pytest.Item):
         self.spec = spec
 
     def runtest(self) -> None:
-        from gradcheck.examine import Settings, examine
-        from gradcheck.subject import house, on_show, reference
+        from gradcheck.examine import Settings
+        from gradcheck.runner import examine_exhibit, examine_spec
 
-        spec = self.spec
         settings = Settings(self.config.getoption("gradcheck_examples"), self.config.getoption("gradcheck_seed"))
-        torch = reference(spec)
-        examine(house(spec), spec, torch, settings, laws=spec.laws).raise_if_failed()
-        for exhibit in spec.exhibits:
-            examine(on_show(spec, exhibit), spec, torch, settings, kind="exhibit", exhibit=exhibit, laws=spec.laws).raise_if_failed()
+        examine_spec(self.spec, settings).raise_if_failed()
+        for exhibit in self.spec.exhibits:
+            examine_exhibit(self.spec, exhibit, settings).raise_if_failed()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from gradcheck.errors import CheckFailed

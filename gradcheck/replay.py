@@ -31,7 +31,7 @@ def replay(source: str, id: str) -> tuple[Result, Finding | None]:
     if entry.get("example") is None:
         raise UsageError(f"{id}: the report holds no inputs for this finding")
     point = replayed(model.example_from_dict(entry["example"]))
-    matches = match(gather(subject, point, reference(spec), spec.laws))
+    matches = match(gather(subject, point, reference(spec), spec.laws if entry["code"] == "V103" else ()))
     seen = again(matches, Match(entry["code"], entry["argument"], "", sure=False))
     path, line, _ = subject.location
     shown = Result(path, recorded["name"], line, recorded["kind"], recorded["convention"], spec.name, Verdict.FAIL if seen else Verdict.PASS)

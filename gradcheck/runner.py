@@ -19,6 +19,7 @@ from gradcheck.catalog import Catalog, Problem, load
 from gradcheck.config import Config
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Report, Result, Verdict
+from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.subject import bind, house, implementations, locate, on_show, reference
 
 
@@ -73,11 +74,21 @@ def perform(task: Task, settings: Settings) -> Result:
             _, forward, backward = implementations(task.module, dict(task.named))[task.entry]
             return examine(bind(spec, forward, backward), spec, reference(spec), settings, kind="submission", laws=spec.laws)
         if task.exhibit is not None:
-            exhibit = spec.exhibits[task.exhibit]
-            return examine(on_show(spec, exhibit), spec, reference(spec), settings, kind="exhibit", exhibit=exhibit, laws=spec.laws)
-        return examine(house(spec), spec, reference(spec), settings, laws=spec.laws)
+            return examine_exhibit(spec, spec.exhibits[task.exhibit], settings)
+        return examine_spec(spec, settings)
     except Exception as error:
         return lost(task, f"{type(error).__name__}: {error}", time.perf_counter() - started)
+
+
+def examine_spec(spec: FunctionSpec, settings: Settings) -> Result:
+    """The spec's own forward and vjp."""
+    return examine(house(spec), spec, reference(spec), settings, laws=spec.laws)
+
+
+def examine_exhibit(spec: FunctionSpec, exhibit: Exhibit, settings: Settings) -> Result:
+    """An exhibit; only one that is on show for breaking a law pays for checking the laws."""
+    laws = spec.laws if "V103" in exhibit.expects else []
+    return examine(on_show(spec, exhibit), spec, reference(spec), settings, kind="exhibit", exhibit=exhibit, laws=laws)
 
 
 def lost(task: Task, reason: str, seconds: float = 0.0) -> Result:

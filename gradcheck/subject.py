@@ -199,9 +199,8 @@ def locate(function: Any) -> tuple[str, int | None]:
     if code is not None:
         return code.co_filename, code.co_firstlineno
     kind = inner if isinstance(inner, type) else getattr(inner, "__self__", type(inner))
-    kind = kind if isinstance(kind, type) else type(kind)
-    forward = getattr(kind, "forward", None)
-    return locate(forward) if hasattr(forward, "__code__") else (getattr(sys.modules.get(kind.__module__), "__file__", None) or "", None)
+    forward = getattr(kind if isinstance(kind, type) else type(kind), "forward", None)
+    return locate(forward) if hasattr(forward, "__code__") else ("", None)
 
 
 def house(spec: FunctionSpec) -> NumpyPair:

@@ -65,7 +65,7 @@ def _(f, log_probabilities, labels):
 @spec(
     "cross_entropy",
     family="loss",
-    logits=Real("batch", "classes>=2", kinks=LANDMARKS),
+    logits=Real("batch", "classes>=2"),
     labels=Labels("batch", below="classes"),
     reduction=Option("mean", "sum", "none"),
     torch=lambda logits, labels, reduction: torch.nn.functional.cross_entropy(logits, labels, reduction=reduction),
@@ -257,7 +257,7 @@ def _(dy, probabilities, targets, reduction, y):
 @spec(
     "bce_with_logits",
     family="loss",
-    logits=Real("batch", "outputs", kinks=LANDMARKS),
+    logits=Real("batch", "outputs"),
     targets=Real("batch", "outputs", low=0, high=1, closed=True, differentiable=False),
     reduction=Option("mean", "sum", "none"),
     torch=lambda logits, targets, reduction: torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction=reduction),

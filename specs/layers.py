@@ -165,7 +165,7 @@ def _(dy, x, w, y):
 @spec(
     "softmax_with_loss",
     family="layer",
-    logits=Real("batch", "classes>=2", kinks=LANDMARKS),
+    logits=Real("batch", "classes>=2"),
     targets=OneHot("batch", "classes"),
     torch=lambda logits, targets: torch.nn.functional.cross_entropy(logits, targets),
 )
@@ -237,7 +237,7 @@ def _standardised_vjp(g, x, eps):
 @spec(
     "batch_norm_train",
     family="layer",
-    x=Real("batch>=2", "features", kinks=OFFSET),
+    x=Real("batch>=2", "features"),
     gamma=Real("features"),
     beta=Real("features"),
     eps=Option(1e-5, 1e-3),
@@ -304,7 +304,7 @@ def _(dy, x, gamma, beta, eps, y):
 @spec(
     "layer_norm",
     family="layer",
-    x=Real("batch", "features", kinks=OFFSET),
+    x=Real("batch", "features"),
     gamma=Real("features"),
     beta=Real("features"),
     eps=Option(1e-5, 1e-3),

@@ -99,12 +99,12 @@ def _in_place(op: Callable[[Any, Any], Any]) -> Callable[[ExactArray, Any], Any]
     return method
 
 
-def _compare(decide: Callable[[Any, Any], bool], nothing: bool = False) -> Callable[[ExactArray, Any], Any]:
+def _compare(decide: Callable[[Any, Any], bool], nothing: bool | None = None) -> Callable[[ExactArray, Any], Any]:
     function = np.frompyfunc(decide, 2, 1)
 
     def method(self: ExactArray, other: Any) -> Any:
         if other is None or isinstance(other, str):
-            return nothing
+            return NotImplemented if nothing is None else np.full(self.shape, nothing)[()]
         result = function(self.data, _raw(other))
         return result.astype(bool) if type(result) is np.ndarray else np.bool_(result)
 
@@ -210,7 +210,14 @@ class ExactArray:
 
     @property
     def flat(self) -> ExactArray:
-        return ExactArray(self.data.reshape(-1))
+        flat = self.data.reshape(-1)
+        if not np.may_share_memory(flat, self.data):
+            flat.flags.writeable = False  # a copy: what is written into it would be lost
+        return ExactArray(flat)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.data.flat = lift(value)
 
     @property
     def base(self) -> Any:
@@ -237,8 +244,12 @@ class ExactArray:
         return wrap(self.data[_index(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raw = lift(value)
-        self.data[_index(key)] = raw if raw.ndim else raw[()]
+        raw, key = lift(value), _index(key)
+        if raw.ndim and type(self.data[key]) is not np.ndarray:
+            if raw.size != 1:
+                raise ValueError("setting an array element with a sequence.")
+            raw = raw.reshape(())
+        self.data[key] = raw if raw.ndim else raw[()]
 
     def __copy__(self) -> ExactArray:
         return ExactArray(self.data.copy())
@@ -251,7 +262,10 @@ class ExactArray:
         return f"exact({np.asarray(shown).tolist()})"
 
     def __format__(self, form: str) -> str:
-        return repr(self) if self.data.ndim else format(float(self._only()), form)
+        return repr(self) if self.data.ndim else f"exact({format(float(self._only()), form)})"  # no number: float() refuses it
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise NotExact("exact values are pickled")
 
     def copy(self, order: str = "C") -> ExactArray:
         return ExactArray(self.data.copy())
@@ -318,7 +332,7 @@ class ExactArray:
         if name in METHODS:
             function = METHODS[name]
             return lambda *args, **kwargs: function(self, *args, **kwargs)
-        if hasattr(np.ndarray, name):
+        if hasattr(np.ndarray, name) or hasattr(np.float64, name):
             raise NotExact(f"the array method .{name}() has no exact counterpart")
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
@@ -333,7 +347,7 @@ class ExactArray:
     __mod__, __rmod__ = _binary(_remainder), _binary(_remainder, True)
     __gt__, __ge__ = _compare(balls.greater), _compare(balls.greater_equal)
     __lt__, __le__ = _compare(balls.less), _compare(balls.less_equal)
-    __eq__ = _compare(balls.equal)  # type: ignore[assignment]
+    __eq__ = _compare(balls.equal, False)  # type: ignore[assignment]
     __ne__ = _compare(balls.not_equal, True)  # type: ignore[assignment]
 
     def __matmul__(self, other: Any) -> Any:
@@ -342,11 +356,17 @@ class ExactArray:
     def __rmatmul__(self, other: Any) -> Any:
         return np.matmul(other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __neg__(self) -> Any:
         return wrap(-self.data)
 
     def __pos__(self) -> Any:
-        return self.copy()
+        return self.copy() if self.ndim else wrap(self.data[()])
 
     def __abs__(self) -> Any:
         return wrap(abs(self.data))

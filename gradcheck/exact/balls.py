@@ -28,7 +28,11 @@ def ball(value: Any) -> arb:
 
 
 def _decide(holds: Callable[[Any, Any], bool], fails: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    same = holds(ZERO, ZERO)
+
     def compare(a: Any, b: Any) -> bool:
+        if a is b and not a.is_nan():  # one and the same number, however wide its ball
+            return same
         if holds(a, b):
             return True
         if fails(a, b):
@@ -44,6 +48,19 @@ less = _decide(operator.lt, operator.ge)
 less_equal = _decide(operator.le, operator.gt)
 equal = _decide(operator.eq, operator.ne)
 not_equal = _decide(operator.ne, operator.eq)
+
+
+def larger(a: arb, b: arb) -> arb:
+    """The larger of two; the very object where it is decided, so that x == x.max() can be."""
+    return a if a >= b else b if b > a else a.max(b)
+
+
+def smaller(a: arb, b: arb) -> arb:
+    return a if a <= b else b if b < a else a.min(b)
+
+
+def log(a: arb) -> arb:
+    return arb.neg_inf() if a == 0 else a.log()
 
 
 def truth(a: arb) -> bool:

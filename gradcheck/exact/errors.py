@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from gradcheck.errors import GradcheckError
 
-_OURS = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = ("site-packages", "dist-packages", "<__array_function__", "<frozen")
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+_CATALOG = _OURS + "specs" + os.sep
+_LIBRARIES = ("site-packages", "dist-packages", "<__array_function__", "<frozen", sysconfig.get_path("stdlib") + os.sep)
 
 
 def user_line() -> str:
@@ -16,7 +19,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_OURS) and not any(part in name for part in _LIBRARIES):
+        if name.startswith(_CATALOG) or not name.startswith(_OURS) and not any(part in name for part in _LIBRARIES):
             return f"{name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return "?"

@@ -9,6 +9,7 @@ in none of them is refused by name.
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,11 +19,11 @@ from flint import arb
 
 from gradcheck.exact import balls
 from gradcheck.exact.array import ExactArray, Work, lift, wrap
-from gradcheck.exact.balls import HALF, ONE, TWO, ZERO
+from gradcheck.exact.balls import HALF, ONE, TWO, ZERO, ball
 from gradcheck.exact.errors import NotExact
 
 _UNARY: dict[str, Callable[[arb], Any]] = {
-    "exp": arb.exp, "log": arb.log, "sqrt": arb.sqrt, "expm1": arb.expm1, "log1p": arb.log1p,
+    "exp": arb.exp, "log": balls.log, "sqrt": arb.sqrt, "expm1": arb.expm1, "log1p": arb.log1p,
     "sin": arb.sin, "cos": arb.cos, "tan": arb.tan, "sinh": arb.sinh, "cosh": arb.cosh, "tanh": arb.tanh,
     "arcsin": arb.asin, "arccos": arb.acos, "arctan": arb.atan,
     "arcsinh": arb.asinh, "arccosh": arb.acosh, "arctanh": arb.atanh,
@@ -36,7 +37,7 @@ _UNARY: dict[str, Callable[[arb], Any]] = {
     "softplus": balls.softplus, "ndtr": balls.ndtr, "log_ndtr": balls.log_ndtr, "entr": balls.entr,
 }  # fmt: skip
 _BINARY: dict[str, Callable[[arb, arb], Any]] = {
-    "maximum": arb.max, "minimum": arb.min, "fmax": arb.max, "fmin": arb.min,
+    "maximum": balls.larger, "minimum": balls.smaller, "fmax": balls.larger, "fmin": balls.smaller,
     "power": balls.power, "float_power": balls.power, "pow": balls.power,
     "floor_divide": balls.floor_divide, "remainder": balls.remainder, "mod": balls.remainder,
     "arctan2": arb.atan2, "hypot": balls.hypot, "logaddexp": balls.logaddexp,
@@ -63,7 +64,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 TESTS = {name: np.frompyfunc(f, n, 1) for name, (n, f) in _TESTS.items()}
 _FOLDS: dict[str, tuple[Callable[[arb, arb], arb], arb | None]] = {
     "add": (operator.add, ZERO), "multiply": (operator.mul, ONE),
-    "maximum": (arb.max, None), "minimum": (arb.min, None), "fmax": (arb.max, None), "fmin": (arb.min, None),
+    "maximum": (balls.larger, None), "minimum": (balls.smaller, None), "fmax": (balls.larger, None), "fmin": (balls.smaller, None),
     "logaddexp": (balls.logaddexp, arb.neg_inf()), "hypot": (balls.hypot, ZERO),
 }  # fmt: skip
 
@@ -202,11 +203,25 @@ def _implements(*functions: Callable[..., Any], method: str | None = None) -> Ca
     return register
 
 
+def _kept(keepdims: Any) -> bool:
+    return keepdims is not np._NoValue and bool(keepdims)
+
+
+def _given(result: Any, out: Any) -> Any:
+    """``result``, or ``out`` with it inside, for functions that have an ``out``."""
+    return result if out is None else deliver(result, out)
+
+
+def _floats_only(dtype: Any) -> None:
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise NotExact(f"exact values are reduced in dtype {np.dtype(dtype)}")
+
+
 def _reduction(name: str) -> Callable[..., Any]:
     def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+        _floats_only(dtype)
         initial = None if initial is np._NoValue else initial
-        result = fold(name, a, axis, keepdims is True, initial, True if where is np._NoValue else where)
-        return result if out is None else deliver(result, out)
+        return _given(fold(name, a, axis, _kept(keepdims), initial, True if where is np._NoValue else where), out)
 
     return reduction
 
@@ -230,46 +245,60 @@ def _count(shape: tuple[int, ...], axis: Any) -> int:
 
 @_implements(np.mean, method="mean")
 def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
-    total = fold("add", a, axis, keepdims is True) / _count(np.shape(a), axis)
-    return total if out is None else deliver(total, out)
+    _floats_only(dtype)
+    return _given(_average(a, axis, _kept(keepdims), where), out)
+
+
+def _average(a: Any, axis: Any, keepdims: bool, where: Any, less: Any = 0) -> Any:
+    """The mean over the entries that ``where`` lets in, their number being ``less`` fewer."""
+    if where is True or where is np._NoValue:
+        return fold("add", a, axis, keepdims) / (_count(np.shape(a), axis) - less)
+    count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    return fold("add", a, axis, keepdims, None, where) / (count - less)
 
 
 @_implements(np.var, method="var")
-def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, *, mean: Any = None, correction: Any = None, **_: Any) -> Any:
+def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, *, where: Any = True, mean: Any = None, correction: Any = None) -> Any:
+    _floats_only(dtype)
     x = wrap(lift(a))
     freedom = correction if isinstance(correction, (int, float)) else ddof
-    centred = x - FUNCTIONS[np.mean](x, axis, keepdims=True)
-    return fold("add", centred * centred, axis, keepdims is True) / (_count(x.shape, axis) - freedom)
+    centred = x - (_average(x, axis, True, where) if mean is None or mean is np._NoValue else mean)
+    return _given(_average(centred * centred, axis, _kept(keepdims), where, freedom), out)
 
 
 @_implements(np.std, method="std")
-def std(*args: Any, **kwargs: Any) -> Any:
-    return np.sqrt(var(*args, **kwargs))
+def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, *args: Any, **kwargs: Any) -> Any:
+    return _given(np.sqrt(var(a, axis, dtype, None, *args, **kwargs)), out)
 
 
 @_implements(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, **kwargs: Any) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    if returned:
+        raise NotExact("np.average with returned=True has no exact counterpart")
     if weights is None:
-        return mean(a, axis)
+        return mean(a, axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a) and axis is not None:
         weights = np.reshape(weights, [-1 if i == axis % np.ndim(a) else 1 for i in range(np.ndim(a))])
     w = wrap(np.broadcast_to(lift(weights), np.shape(a)))
-    return fold("add", w * a, axis) / fold("add", w, axis)
+    return fold("add", w * a, axis, _kept(keepdims)) / fold("add", w, axis, _kept(keepdims))
 
 
 @_implements(np.cumsum, method="cumsum")
 def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    result = accumulate("add", a.ravel() if axis is None else a, axis or 0)
-    return result if out is None else deliver(result, out)
+    _floats_only(dtype)
+    return _given(accumulate("add", a.ravel() if axis is None else a, axis or 0), out)
 
 
 @_implements(np.cumprod, method="cumprod")
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return accumulate("multiply", a.ravel() if axis is None else a, axis or 0)
+    _floats_only(dtype)
+    return _given(accumulate("multiply", a.ravel() if axis is None else a, axis or 0), out)
 
 
 @_implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    if prepend is not np._NoValue or append is not np._NoValue:
+        raise NotExact("np.diff with prepend= or append= has no exact counterpart")
     for _ in range(n):
         a = wrap(np.diff(lift(a), axis=axis))
         Work.steps += 1
@@ -282,19 +311,22 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **option
     result = wrap(lift(a))
     result = result if low is None else np.maximum(result, low)
     result = result if high is None else np.minimum(result, high)
-    return result if out is None else deliver(result, out)
+    return _given(result, out)
 
 
 @_implements(np.round, np.around, method="round")
 def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    return np.rint(a * 10**decimals) / 10**decimals
+    scale = ball(10) ** decimals
+    return _given(np.rint(a * scale) / scale, out)
 
 
 @_implements(np.where)
 def where(condition: Any, *choices: Any) -> Any:
     if type(condition) is ExactArray:
         condition = condition.astype(bool)
-    return wrap(lift(np.where(condition, *(lift(c) for c in choices)))) if choices else np.where(condition)
+    if not any(type(c) is ExactArray for c in choices):
+        return np.where(condition, *choices)
+    return ExactArray(np.where(condition, *(lift(c) for c in choices)))
 
 
 @_implements(np.nan_to_num)
@@ -311,7 +343,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord in (np.inf, -np.inf):
         return fold("maximum" if ord > 0 else "minimum", abs(x), axis, keepdims)
     if ord == 0:
-        return np.sum(x != 0, axis=axis, keepdims=keepdims)
+        return wrap(lift(np.sum(x != 0, axis=axis, keepdims=keepdims)))
     return np.power(fold("add", np.power(abs(x), ord), axis, keepdims), ONE / balls.ball(ord))
 
 
@@ -326,8 +358,8 @@ def _along(function: Callable[[list[arb]], Any], a: Any, axis: Any, keepdims: bo
     data = lift(a).reshape(-1) if axis is None else lift(a)
     axis = -1 if axis is None else axis
     moved = np.moveaxis(data, axis, -1)
-    rows = [function(list(row)) for row in moved.reshape(-1, moved.shape[-1])]
-    found = np.array(rows, dtype=np.intp).reshape(moved.shape[:-1] + np.shape(rows[0] if rows else 0))
+    rows = [function(list(moved[i])) for i in np.ndindex(moved.shape[:-1])]
+    found = np.array(rows, dtype=np.intp).reshape(moved.shape[:-1] + np.shape(function(list(moved[:0].reshape(-1)))))
     if found.ndim == moved.ndim:
         return np.moveaxis(found, -1, axis)
     return np.expand_dims(found, axis) if keepdims else found[()]
@@ -346,12 +378,12 @@ def _best(better: Callable[[arb, arb], bool]) -> Callable[[list[arb]], int]:
 
 @_implements(np.argmax, method="argmax")
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _along(_best(balls.greater), a, axis, keepdims is True)
+    return _given(_along(_best(balls.greater), a, axis, _kept(keepdims)), out)
 
 
 @_implements(np.argmin, method="argmin")
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _along(_best(balls.less), a, axis, keepdims is True)
+    return _given(_along(_best(balls.less), a, axis, _kept(keepdims)), out)
 
 
 @_implements(np.argsort, method="argsort")
@@ -373,13 +405,13 @@ METHODS["sort"] = _sort_method
 
 
 @_implements(np.any, method="any")
-def any_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **_: Any) -> Any:
-    return np.any(a.astype(bool), axis=axis, keepdims=keepdims is True)
+def any_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    return _given(np.any(a.astype(bool), axis=axis, keepdims=_kept(keepdims), where=where), out)
 
 
 @_implements(np.all, method="all")
-def all_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **_: Any) -> Any:
-    return np.all(a.astype(bool), axis=axis, keepdims=keepdims is True)
+def all_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    return _given(np.all(a.astype(bool), axis=axis, keepdims=_kept(keepdims), where=where), out)
 
 
 @_implements(np.nonzero, method="nonzero")
@@ -388,8 +420,8 @@ def nonzero(a: Any) -> Any:
 
 
 @_implements(np.count_nonzero)
-def count_nonzero(a: Any, axis: Any = None, **_: Any) -> Any:
-    return np.count_nonzero(a.astype(bool), axis=axis)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.count_nonzero(a.astype(bool), axis=axis, keepdims=keepdims)
 
 
 @_implements(np.isclose)
@@ -408,11 +440,22 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> bool:
 
 
 @_implements(np.einsum)
-def einsum(subscripts: str, *operands: Any, out: Any = None, **_: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, out: Any = None, **_: Any) -> Any:
+    if not isinstance(subscripts, str):
+        raise NotExact("np.einsum with lists of axes has no exact counterpart")
     data = [lift(o) for o in operands]
     Work.steps += max(d.size for d in data)
-    result = wrap(lift(np.einsum(subscripts, *data)))
-    return result if out is None else deliver(result, out)
+    return _given(_outer(np.einsum(subscripts, *data)), out)
+
+
+@_implements(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    return np.dot(wrap(lift(a)).ravel(), wrap(lift(b)).ravel())
+
+
+@_implements(np.linalg.multi_dot)
+def multi_dot(arrays: Iterable[Any], *, out: Any = None) -> Any:
+    return _given(functools.reduce(np.dot, arrays), out)
 
 
 def _filled(value: arb) -> Callable[..., Any]:
@@ -467,17 +510,21 @@ def result_type(*args: Any) -> Any:
 
 
 def _into_first(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For functions that write into their first argument: it must be exact."""
+    """For functions that write one argument into the first: both must be exact."""
+    parameters = inspect.signature(function)
+    values = next(n for n in ("src", "v", "vals", "values", "val") if n in parameters.parameters)
 
     def write(target: Any, *args: Any, **kwargs: Any) -> Any:
         if type(target) is not ExactArray:
             raise NotExact(f"exact values are put into a float array by np.{function.__name__}")
-        return function(target.data, *(lift(a) if type(a) is ExactArray else a for a in args), **kwargs)
+        bound = parameters.bind(target.data, *args, **kwargs)
+        bound.arguments[values] = lift(bound.arguments[values])
+        return function(*bound.args, **bound.kwargs)
 
     return write
 
 
-_CONTRACTIONS = (np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.kron, np.trace, np.linalg.multi_dot, np.convolve)
+_CONTRACTIONS = (np.dot, np.inner, np.outer, np.tensordot, np.kron, np.trace, np.convolve)
 for _f in (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal):
     FUNCTIONS[_f] = _into_first(_f)
 
@@ -490,13 +537,13 @@ STRUCTURAL: set[Callable[..., Any]] = {
     np.tril, np.triu, np.copy, np.real, np.lib.stride_tricks.as_strided, np.lib.stride_tricks.sliding_window_view,
     np.matrix_transpose, np.permute_dims, *_CONTRACTIONS,
 }  # fmt: skip
-METHODS |= {"dot": lambda a, b, out=None: np.dot(a, b) if out is None else deliver(np.dot(a, b), out), "trace": np.trace, "compress": lambda a, c, axis=None: np.compress(c, a, axis), "ptp": lambda a, axis=None: np.max(a, axis=axis) - np.min(a, axis=axis)}  # fmt: skip
+METHODS |= {"dot": lambda a, b, out=None: np.dot(a, b) if out is None else deliver(np.dot(a, b), out), "trace": np.trace, "compress": lambda a, c, axis=None: np.compress(c, a, axis)}  # fmt: skip
 
 
 def _inner(value: Any) -> Any:
-    """``value`` with object arrays in place of exact ones, in nested lists too."""
-    if type(value) is ExactArray:
-        return value.data
+    """``value`` with object arrays in place of exact and floating ones, in nested lists too."""
+    if type(value) is ExactArray or isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f":
+        return lift(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_inner(v) for v in value)
     return value

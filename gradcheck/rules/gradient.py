@@ -49,20 +49,6 @@ def _near_autograd(g: GradientEvidence) -> bool:
     return abs(g.autograd.value - g.numeric.value) <= FLOAT_TOLERANCE * size
 
 
-def _worst(g: GradientEvidence) -> tuple[int, ...]:
-    """The index of the entry to show: the one furthest off."""
-    if g.claimed is None or g.local is None or g.claimed.shape != g.shape:
-        return ()
-    best, where = -1.0, ()
-    for i in np.ndindex(g.shape):
-        if g.wrong is not None and not g.wrong[i]:
-            continue
-        difference = float(abs(g.claimed[i] - g.local.numeric[i]).mid())
-        if not math.isfinite(difference) or difference > best:
-            best, where = difference, i
-    return where
-
-
 def _relative(a: float | None, b: float | None) -> float | None:
     if a is None or b is None:
         return None
@@ -71,14 +57,13 @@ def _relative(a: float | None, b: float | None) -> float | None:
 
 
 def _measured(g: GradientEvidence) -> dict[str, Any]:
-    index = _worst(g)
+    index = g.worst
     found: dict[str, Any] = {"index": list(index), "kink": g.kink}
     if g.local is not None and g.claimed is not None and g.claimed.shape == g.shape:
         numeric, analytic = float(g.local.numeric[index].mid()), float(g.claimed[index].mid())
         autograd = float(g.reference[index]) if g.reference is not None and g.reference.shape == g.shape else None
         if g.wrong is not None:
-            found["wrong_entries"] = int(g.wrong.sum())
-            found["entries"] = int(g.wrong.size)
+            found["wrong_entries"] = f"{int(g.wrong.sum())} of {g.wrong.size}"
         if g.local.kink[index]:
             found["subgradients"] = [float(g.local.lower[index].mid()), float(g.local.upper[index].mid())]
     else:
