@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from gradcheck.domains import Labels, Mask, OneHot, Option, Real, Sign, Simplex
     from gradcheck.errors import CheckFailed, GradcheckError
     from gradcheck.findings import Finding, Result, Severity, Verdict
-    from gradcheck.relations import at_most, equal
     from gradcheck.function_spec import FunctionSpec, spec
+    from gradcheck.relations import at_most, equal
     from gradcheck.subject import implements
 
 

@@ -73,7 +73,9 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 _larger = np.frompyfunc(arb.max, 2, 1)
 
 
-def movement(recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], rng: np.random.Generator, worst: bool) -> list[np.ndarray]:
+def movement(
+    recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], rng: np.random.Generator, worst: bool
+) -> list[np.ndarray]:
     """How far each exact result moves (object arrays of balls) when ``inputs`` move by one rounding.
 
     Random signs for all inputs at once, the larger of two draws; with ``worst``, the sum over
@@ -137,7 +139,14 @@ def judge(
 Rows = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-def _worst(rows: Rows, computed: Sequence[np.ndarray], moves: Sequence[np.ndarray] | None, dtype: np.dtype[Any], limit: float, flags: frozenset[str]) -> Accuracy | None:
+def _worst(
+    rows: Rows,
+    computed: Sequence[np.ndarray],
+    moves: Sequence[np.ndarray] | None,
+    dtype: np.dtype[Any],
+    limit: float,
+    flags: frozenset[str],
+) -> Accuracy | None:
     """The finite entry with the largest amplification."""
     found: Accuracy | None = None
     for output, ((error, ulp, value), c) in enumerate(zip(rows, computed, strict=True)):
@@ -150,7 +159,9 @@ def _worst(rows: Rows, computed: Sequence[np.ndarray], moves: Sequence[np.ndarra
         index = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
         if found is None or ratio[index] > found.amplification:
             trouble = "inaccurate" if ratio[index] > limit else ""
-            found = Accuracy(dtype.name, float(ratio[index]), limit, output, index, float(np.asarray(c)[index]), float(value[index]), trouble, flags)
+            found = Accuracy(
+                dtype.name, float(ratio[index]), limit, output, index, float(np.asarray(c)[index]), float(value[index]), trouble, flags
+            )
     return found
 
 

@@ -96,7 +96,7 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     if not primals:
         raise UsageError(f"check(forward, vjp) needs primals, the point to check at; {_USAGE}")
     bare = not any(isinstance(p, (np.ndarray, np.generic)) for p in primals)
-    values = [np.asarray(p) if isinstance(p, (np.ndarray, np.floating)) or bare and isinstance(p, float) else p for p in primals]
+    values = [np.asarray(p) if isinstance(p, (np.ndarray, np.floating)) or (bare and isinstance(p, float)) else p for p in primals]
     floating = [isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values]
     names = _names(forward, len(values))
     if not any(floating):
@@ -104,7 +104,9 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     dtype = np.result_type(*(v.dtype for v, f in zip(values, floating, strict=True) if f))
     if dtype not in (np.float16, np.float32, np.float64):
         raise UsageError(f"check(): primals of dtype {dtype}; float16, float32 and float64 can be checked")
-    point = Point({n: v.astype(dtype) if f else v for n, v, f in zip(names, values, floating, strict=True)}, dtype.name, seed, origin="given")
+    point = Point(
+        {n: v.astype(dtype) if f else v for n, v, f in zip(names, values, floating, strict=True)}, dtype.name, seed, origin="given"
+    )
     differentiable = tuple(n for n, f in zip(names, floating, strict=True) if f)
     return NumpyPair(getattr(forward, "__name__", "forward"), forward, vjp, names, differentiable), point
 
@@ -129,7 +131,9 @@ def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Po
             raise UsageError(f"check(): {name} is {value.dtype} on {value.device}; give it in float16, float32 or float64 on the CPU")
         arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
     dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
-    return TorchCallable(label, function, names, tuple(n for n, w in zip(names, wanted, strict=True) if w)), Point(arrays, dtype.name, seed, origin="given")
+    return TorchCallable(label, function, names, tuple(n for n, w in zip(names, wanted, strict=True) if w)), Point(
+        arrays, dtype.name, seed, origin="given"
+    )
 
 
 def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
@@ -138,7 +142,8 @@ def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
     for k in range(1, NEARBY + 1):
         rng = np.random.default_rng((point.seed, 4, k))
         moved = {
-            n: (v * (1 + 0.1 * rng.standard_normal(np.shape(v)))).astype(v.dtype) if n in differentiable else v for n, v in point.primals.items()
+            n: (v * (1 + 0.1 * rng.standard_normal(np.shape(v)))).astype(v.dtype) if n in differentiable else v
+            for n, v in point.primals.items()
         }
         found.append(replace(point, primals=moved, seed=point.seed + k, given=None))
     return found

@@ -81,7 +81,13 @@ def _merge(modules: Iterable[ModuleType | Problem]) -> Catalog:
         for made in defined.get(module.__name__, ()):
             if made.name in specs:
                 first = specs[made.name]
-                problems.append(Problem(made.path, made.line, f"the name {made.name!r} is taken: {first.path}:{first.line} has it already; give one of them another name"))
+                problems.append(
+                    Problem(
+                        made.path,
+                        made.line,
+                        f"the name {made.name!r} is taken: {first.path}:{first.line} has it already; give one of them another name",
+                    )
+                )
             elif made.backward is None:
                 problems.append(Problem(made.path, made.line, f"{made.name!r} has no vjp; add one with @{made.forward.__name__}.vjp"))
             else:
@@ -127,7 +133,11 @@ def _blame(error: BaseException, path: str) -> tuple[int | None, str]:
     """The line of ``path`` at which ``error`` left it, and the error in a sentence."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.lineno, f"it does not parse: {error.msg}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).stem == Path(path).stem.rpartition(".")[2] or f.filename == path]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).stem == Path(path).stem.rpartition(".")[2] or f.filename == path
+    ]
     line = frames[-1].lineno if frames else None
     if isinstance(error, SpecError):
         return line, str(error)

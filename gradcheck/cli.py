@@ -29,7 +29,9 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise UsageError(f"there is no command {args[0]!r}.{did_you_mean(args[0], self.commands)} The commands: {', '.join(sorted(self.commands))}.")
+            raise UsageError(
+                f"there is no command {args[0]!r}.{did_you_mean(args[0], self.commands)} The commands: {', '.join(sorted(self.commands))}."
+            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -46,7 +48,10 @@ class _Commands(click.Group):
         except Exception as error:
             if os.environ.get("GRADCHECK_TRACEBACK"):
                 raise
-            click.echo(f"gradcheck: internal error: {type(error).__name__}: {error}\nSet GRADCHECK_TRACEBACK=1 to see where; please report it.", err=True)
+            click.echo(
+                f"gradcheck: internal error: {type(error).__name__}: {error}\nSet GRADCHECK_TRACEBACK=1 to see where; please report it.",
+                err=True,
+            )
             ctx.exit(OURS)
 
 
@@ -72,8 +77,16 @@ def _codes(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 
 @main.command()
 @click.argument("spec", nargs=-1)
-@click.option("--subject", metavar="MODULE", help="Judge what MODULE binds with @gradcheck.implements, or [tool.gradcheck.subjects] names in it.")
-@click.option("--report", "reports", metavar="FORMAT:PATH", multiple=True, help="Write a report too: json, html, junit, sarif or markdown. Repeatable.")
+@click.option(
+    "--subject", metavar="MODULE", help="Judge what MODULE binds with @gradcheck.implements, or [tool.gradcheck.subjects] names in it."
+)
+@click.option(
+    "--report",
+    "reports",
+    metavar="FORMAT:PATH",
+    multiple=True,
+    help="Write a report too: json, html, junit, sarif or markdown. Repeatable.",
+)
 @click.option("--examples", type=click.IntRange(min=1), help="Points for every subject.  [default: 100]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the generated points.  [default: 0]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one per core]")
@@ -141,7 +154,13 @@ def _watch(console: Console, tasks: list[Any], settings: Any, jobs: int) -> list
 
     from gradcheck import runner
 
-    columns = (TextColumn("checking"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[last]}"))
+    columns = (
+        TextColumn("checking"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(tasks), last="")
         return runner.run(tasks, settings, jobs, lambda result: progress.update(bar, advance=1, last=result.name[:24]))
@@ -257,7 +276,14 @@ def explain(code: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("id")
-@click.option("--from", "source", metavar="PATH", default=str(LATEST / "latest.json"), show_default=True, help="The JSON report that holds the finding.")
+@click.option(
+    "--from",
+    "source",
+    metavar="PATH",
+    default=str(LATEST / "latest.json"),
+    show_default=True,
+    help="The JSON report that holds the finding.",
+)
 @click.pass_context
 def replay(ctx: click.Context, id: str, source: str) -> None:
     """Evaluate the finding ID of a report again, at its recorded inputs, bit for bit.

@@ -12,6 +12,7 @@ from gradcheck.rules.factors import describe
 ENOUGH_POINTS = 3
 """An explanation that no single point can tell from chance counts when it holds at so many."""
 
+
 @dataclass
 class Sightings:
     """The matches of all points so far: rivals by group, the others by code and argument."""

@@ -84,7 +84,7 @@ def least_sizes(dims: tuple[str, ...]) -> dict[str, int]:
     """The stated minimum of every axis word in ``dims``; raises ``SpecError`` on a malformed one."""
     found: dict[str, int] = {}
     for word in dims:
-        if word.startswith("*") and word[1:].isidentifier() or word.isdigit():
+        if (word.startswith("*") and word[1:].isidentifier()) or word.isdigit():
             continue
         match = _AXIS.match(word)
         if match is None:
@@ -231,7 +231,9 @@ class Real(Domain):
         if self.low is not None and self.high is not None:
             values = _between(codes, self.low, self.high)
         else:
-            values = REGIMES[regime](codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None))
+            values = REGIMES[regime](
+                codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None)
+            )
         return self.inside(np.asarray(values, dtype=np.float64).reshape(shape), dtype)
 
     def inside(self, values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

@@ -21,9 +21,9 @@ from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
 from gradcheck.localise import Local, localise
 from gradcheck.points import Point
 from gradcheck.subject import Subject
+from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, run
-from gradcheck.variants import Variation, variations
 from gradcheck.ways.numeric import Sides, central, classical, kinks, sides, smallest_exponent, suspicious
 
 Agreement = Literal["equal", "different", "undecided"]
@@ -109,7 +109,9 @@ class Evidence:
 ALL = frozenset({"reference", "gradients", "laws"})
 
 
-def gather(subject: Subject, point: Point, reference: Subject | None = None, laws: Sequence[Any] = (), parts: frozenset[str] = ALL) -> Evidence:
+def gather(
+    subject: Subject, point: Point, reference: Subject | None = None, laws: Sequence[Any] = (), parts: frozenset[str] = ALL
+) -> Evidence:
     """Run the three ways at ``point``. Never raises for what the subject does.
 
     ``parts`` names what to measure beside the value; shrinking asks for no more than it needs.
@@ -130,7 +132,9 @@ def gather(subject: Subject, point: Point, reference: Subject | None = None, law
     return gather_floats(subject, point, floats, torch_side, why)
 
 
-def _gather(subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, torch_side: _Reference | None, laws: Sequence[Any], gradients: bool) -> Evidence:
+def _gather(
+    subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, torch_side: _Reference | None, laws: Sequence[Any], gradients: bool
+) -> Evidence:
     values, bits = settle(exactly.value, lambda ys: all(_accurate(lift(y)) for y in ys))
     objects = [lift(y) for y in values]
     dtype = np.dtype(point.dtype)
@@ -153,7 +157,9 @@ def _gather(subject: Subject, point: Point, floats: FloatRun, exactly: Exactly, 
     )  # fmt: skip
 
 
-def _movement(recompute: accuracy.Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], point: Point, bits: int) -> Callable[[bool], Any]:
+def _movement(
+    recompute: accuracy.Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], point: Point, bits: int
+) -> Callable[[bool], Any]:
     """The error that no algorithm could avoid, worked out when it is asked for; see ``accuracy.movement``."""
 
     @functools.cache
@@ -227,7 +233,9 @@ QUICK_ULPS = 64
 that is wrong by less than 1e-14 of its value is below FORMULA_TOLERANCE."""
 
 
-def _compare_values(floats: FloatRun, objects: Sequence[np.ndarray], torch_side: _Reference | None, unavoidable: Callable[[bool], Any]) -> tuple[ValueEvidence, ...]:
+def _compare_values(
+    floats: FloatRun, objects: Sequence[np.ndarray], torch_side: _Reference | None, unavoidable: Callable[[bool], Any]
+) -> tuple[ValueEvidence, ...]:
     if torch_side is None:
         return tuple(ValueEvidence(j, c, o, None, None) for j, (c, o) in enumerate(zip(floats.outputs, objects, strict=True)))
     if torch_side.shapes != tuple(o.shape for o in objects):
@@ -286,7 +294,9 @@ class _Directional:
     suspicious: bool
 
 
-def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Reference | None, k: int, i: int) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
+def _gradient(
+    exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Reference | None, k: int, i: int
+) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
     name = exactly.subject.arguments[k]
     shape = exactly.primals[k].shape
     direction = point.direction(name)
@@ -329,7 +339,9 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
         "claimed": found.claimed,
         "numeric": _slope("numeric", found.numeric),
         "analytic": None if found.analytic is None else _slope("analytic", found.analytic),
-        "autograd": None if reference is None or reference.shape != shape else Slope("autograd", float(np.sum(reference * direction)), math.inf, False),
+        "autograd": None
+        if reference is None or reference.shape != shape
+        else Slope("autograd", float(np.sum(reference * direction)), math.inf, False),
         "classical": with_float,
         "kink": kink,
         "computed": computed,
@@ -340,13 +352,29 @@ def _gradient(exactly: Exactly, point: Point, floats: FloatRun, torch_side: _Ref
     wanted = _differentiable(exactly.subject, exactly.primals)
     inputs = [np.asarray(list(point.primals.values())[j]) for j in wanted] + [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
     unavoidable = _movement(_gradient_of(exactly, wanted, i), inputs, (ExactArray(found.claimed),), point, bits)
-    if found.claimed is not None and computed is not None and np.shape(computed) == found.claimed.shape == shape and computed.dtype.kind == "f":
-        accurate = accuracy.judge((computed,), (ExactArray(found.claimed),), np.dtype(point.dtype), exactly.steps * 3, floats.flags[1] | floats.flags[0], unavoidable)
+    if (
+        found.claimed is not None
+        and computed is not None
+        and np.shape(computed) == found.claimed.shape == shape
+        and computed.dtype.kind == "f"
+    ):
+        accurate = accuracy.judge(
+            (computed,),
+            (ExactArray(found.claimed),),
+            np.dtype(point.dtype),
+            exactly.steps * 3,
+            floats.flags[1] | floats.flags[0],
+            unavoidable,
+        )
 
     if found.analytic is not None and found.analytic.is_finite() and found.numeric.is_finite():
         difference = abs(found.analytic - found.numeric)
         if difference <= FORMULA_TOLERANCE * found.scale or _is_null_at(found, bits):
-            detects = float((found.scale * FORMULA_TOLERANCE / abs(found.analytic)).mid()) if found.analytic != 0 and not found.analytic.contains(0) else math.inf
+            detects = (
+                float((found.scale * FORMULA_TOLERANCE / abs(found.analytic)).mid())
+                if found.analytic != 0 and not found.analytic.contains(0)
+                else math.inf
+            )
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return GradientEvidence(**common, agreement="equal", error=error, detects=detects), accurate
     return _localised(exactly, point, found, common, k, balls, exponent, bits, unavoidable), accurate
@@ -372,8 +400,19 @@ def _stays(exactly: Exactly, k: int, balls: np.ndarray, exponent: int, bits: int
         return bool(kinks(first, sides(exactly.at, exactly.primals, exactly.value(), k, balls, exponent - CONFIRM_BITS)).any())
 
 
-def _localised(exactly: Exactly, point: Point, found: _Directional, common: dict[str, Any], k: int, balls: np.ndarray, exponent: int, bits: int, unavoidable: Callable[[bool], Any]) -> GradientEvidence:
+def _localised(
+    exactly: Exactly,
+    point: Point,
+    found: _Directional,
+    common: dict[str, Any],
+    k: int,
+    balls: np.ndarray,
+    exponent: int,
+    bits: int,
+    unavoidable: Callable[[bool], Any],
+) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
+
     def compute() -> Local:
         return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, k, exponent)
 
@@ -406,7 +445,9 @@ def _localised(exactly: Exactly, point: Point, found: _Directional, common: dict
             unknown = True
     if wrong.any():
         with ctx.workprec(bits):
-            matching = tuple(v.description for v in variations(exactly.subject, exactly.primals) if _explains(v, exactly, found, k, balls, exponent))
+            matching = tuple(
+                v.description for v in variations(exactly.subject, exactly.primals) if _explains(v, exactly, found, k, balls, exponent)
+            )
         at = furthest(found.claimed, local.numeric, wrong)
         unit = np.zeros(common["shape"])
         unit[at] = 1.0

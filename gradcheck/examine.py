@@ -13,9 +13,9 @@ from typing import Any
 from gradcheck.diagnosis import Sightings, again
 from gradcheck.evidence import ALL, Evidence, gather
 from gradcheck.findings import Finding, Result, Severity, Verdict
+from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
-from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import run
 
@@ -123,7 +123,9 @@ def examine(
     for point, m, cause in sightings.conclusions():
         shown, smaller = _shrink(strategy, m, look, memory, settings) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
-    return conclude(subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started)
+    return conclude(
+        subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started
+    )
 
 
 def _digest(point: Point) -> str:
@@ -147,7 +149,13 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
     configured(hypothesis.seed(seed)(hypothesis.given(strategy)(test)))()
 
 
-def _shrink(strategy: Any, first: Match, look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]], memory: dict[str, list[Match]], settings: Settings) -> tuple[Point, Match] | None:
+def _shrink(
+    strategy: Any,
+    first: Match,
+    look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]],
+    memory: dict[str, list[Match]],
+    settings: Settings,
+) -> tuple[Point, Match] | None:
     """The smallest point at which the defect of ``first`` shows, and its match there."""
     defect = type(f"Defect{first.code}", (Exception,), {})
     parts = _parts(first)
@@ -184,7 +192,9 @@ def finding(subject: Subject, point: Point, m: Match, cause: str, replayable: bo
     """The finding that ``m`` at ``point`` makes; ``cause`` is what held at every point."""
     entry = rules()[m.code]
     _, forward_line, backward_line = subject.location
-    backward = m.code[0] == "G" or m.code == "S102" or m.measured.get("stage") == "backward" or m.argument is not None and m.code[0] == "N"
+    backward = (
+        m.code[0] == "G" or m.code == "S102" or m.measured.get("stage") == "backward" or (m.argument is not None and m.code[0] == "N")
+    )
     line = m.measured.get("line") or (backward_line if backward else forward_line)
     if m.code != "V103":
         point = replace(point, extras={})
@@ -239,7 +249,18 @@ def conclude(
     }  # fmt: skip
     if exhibit is not None:
         measurements |= {"expects": sorted(exhibit.expects), "found": sorted(codes), "exhibit": exhibit.title}
-    return Result(path, subject.name, line, kind, subject.convention, spec, verdict, detects if math.isfinite(detects) else None, measurements, findings)
+    return Result(
+        path,
+        subject.name,
+        line,
+        kind,
+        subject.convention,
+        spec,
+        verdict,
+        detects if math.isfinite(detects) else None,
+        measurements,
+        findings,
+    )
 
 
 def _values_open(tally: Tally) -> bool:

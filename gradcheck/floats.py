@@ -14,7 +14,18 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE
-from gradcheck.evidence import Evidence, GradientEvidence, ValueEvidence, _differentiable, _floats, _like, _near, _Reference, _typed, furthest
+from gradcheck.evidence import (
+    Evidence,
+    GradientEvidence,
+    ValueEvidence,
+    _differentiable,
+    _floats,
+    _like,
+    _near,
+    _Reference,
+    _typed,
+    furthest,
+)
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.localise import Local
@@ -40,7 +51,8 @@ def gather_floats(subject: Subject, point: Point, floats: FloatRun, torch_side: 
             why = f"{why}; in float64 it raises {type(error).__name__}: {error}"
             return Evidence(subject, point, floats, values, expected_shapes=shapes, why_not_exact=why)
         gradients = tuple(
-            _gradient(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in enumerate(_differentiable(subject, primals))
+            _gradient(subject, point, floats, torch_side, primals, k, i, claimed[i])
+            for i, k in enumerate(_differentiable(subject, primals))
         )
     return Evidence(
         subject, point, floats, values, gradients, backward_accuracy=((),) * len(gradients), expected_shapes=shapes, why_not_exact=why
@@ -57,7 +69,9 @@ def _value(j: int, computed: np.ndarray, torch_side: _Reference | None) -> Value
     return ValueEvidence(j, computed, None, lift(reference), agreement, at)
 
 
-def _gradient(subject: Subject, point: Point, floats: FloatRun, torch_side: _Reference | None, primals: Sequence[Any], k: int, i: int, given: Any) -> GradientEvidence:
+def _gradient(
+    subject: Subject, point: Point, floats: FloatRun, torch_side: _Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
+) -> GradientEvidence:
     name, shape = subject.arguments[k], np.shape(primals[k])
     claimed = None if given is None else lift(np.asarray(given, dtype=np.float64))
     direction = point.direction(name)
@@ -68,7 +82,9 @@ def _gradient(subject: Subject, point: Point, floats: FloatRun, torch_side: _Ref
         "shape": shape,
         "claimed": claimed,
         "numeric": slope,
-        "autograd": None if reference is None or reference.shape != shape else Slope("autograd", float(np.sum(reference * direction)), math.inf, False),
+        "autograd": None
+        if reference is None or reference.shape != shape
+        else Slope("autograd", float(np.sum(reference * direction)), math.inf, False),
         "classical": slope,
         "computed": floats.gradients[i],
         "reference": reference,
@@ -85,11 +101,13 @@ def _gradient(subject: Subject, point: Point, floats: FloatRun, torch_side: _Ref
     if not math.isfinite(total) or not math.isfinite(slope.value):
         return GradientEvidence(**common, agreement="undecided", reason="not finite in float64")
     difference = abs(total - slope.value)
-    if difference <= FLOAT_TOLERANCE * scale and slope.bound <= FLOAT_TOLERANCE * scale or scale == 0:
+    if (difference <= FLOAT_TOLERANCE * scale and slope.bound <= FLOAT_TOLERANCE * scale) or scale == 0:
         detects = (FLOAT_TOLERANCE * scale + slope.bound) / abs(total) if total else math.inf
         return GradientEvidence(**common, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
     if difference <= FLOAT_TOLERANCE * scale + 2 * slope.bound:
-        return GradientEvidence(**common, agreement="undecided", reason=f"the error bound of the float difference, {slope.bound:.1e}, is too wide")
+        return GradientEvidence(
+            **common, agreement="undecided", reason=f"the error bound of the float difference, {slope.bound:.1e}, is too wide"
+        )
     local = _localise(subject, primals, floats, k, shape)
     wrong, unknown, worst = np.zeros(shape, dtype=bool), False, 0.0
     for at in np.ndindex(shape):

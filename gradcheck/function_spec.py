@@ -123,7 +123,9 @@ class FunctionSpec:
             extras = {p.name: p.default for p in parameters if isinstance(p.default, Domain)}
             for p in parameters:
                 if p.name not in self.arguments and p.name not in extras:
-                    raise SpecError(f"{where(body)}: the law {title!r} takes {p.name!r}, which is no argument of {self.name!r}{did_you_mean(p.name, self.arguments)}")
+                    raise SpecError(
+                        f"{where(body)}: the law {title!r} takes {p.name!r}, which is no argument of {self.name!r}{did_you_mean(p.name, self.arguments)}"
+                    )
             for name, domain in extras.items():
                 if name in self.arguments or self.extras.get(name, domain) != domain:
                     raise SpecError(f"{where(body)}: the law {title!r} draws {name!r}, a name that is taken")
@@ -132,7 +134,9 @@ class FunctionSpec:
 
         return register
 
-    def exhibit(self, title: str, expects: str | tuple[str, ...], part: str = "forward") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def exhibit(
+        self, title: str, expects: str | tuple[str, ...], part: str = "forward"
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register an exhibit; ``part="vjp"`` when ``body`` replaces the backward."""
 
         def register(body: Callable[..., Any]) -> Callable[..., Any]:

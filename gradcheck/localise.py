@@ -19,7 +19,6 @@ from gradcheck.exact.balls import ONE, ZERO
 from gradcheck.ways.numeric import Evaluate, kinks, sides, suspicious
 
 
-
 @dataclass(frozen=True)
 class Local:
     """Object arrays of balls, of the primal's shape: what every entry of the gradient must be.

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gradcheck", "checks of gradients and of numerical soundness")
-    group.addoption("--gradcheck-specs", action="append", default=[], metavar="DIR", help="check the specs in DIR (a folder or a file), one test item per spec; repeatable")
+    group.addoption(
+        "--gradcheck-specs",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="check the specs in DIR (a folder or a file), one test item per spec; repeatable",
+    )
     group.addoption("--gradcheck-examples", type=int, default=100, metavar="N", help="points to check every spec at (default: 100)")
     group.addoption("--gradcheck-seed", type=int, default=0, metavar="N", help="seed of the generated points (default: 0)")
 

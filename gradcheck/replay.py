@@ -34,7 +34,9 @@ def replay(source: str, id: str) -> tuple[Result, Finding | None]:
     matches = match(gather(subject, point, reference(spec), spec.laws if entry["code"] == "V103" else ()))
     seen = again(matches, Match(entry["code"], entry["argument"], "", sure=False))
     path, line, _ = subject.location
-    shown = Result(path, recorded["name"], line, recorded["kind"], recorded["convention"], spec.name, Verdict.FAIL if seen else Verdict.PASS)
+    shown = Result(
+        path, recorded["name"], line, recorded["kind"], recorded["convention"], spec.name, Verdict.FAIL if seen else Verdict.PASS
+    )
     return shown, make_finding(subject, point, seen, entry.get("cause", "")) if seen else None
 
 

@@ -57,7 +57,11 @@ def of_subject(catalog: Catalog, sources: Sequence[str], names: Sequence[str], m
         catalog.find(name)
     for spec, _, _ in found:
         catalog.find(spec)
-    return [Task(tuple(sources), spec, module=module, entry=i, named=named) for i, (spec, _, _) in enumerate(found) if not names or spec in names]
+    return [
+        Task(tuple(sources), spec, module=module, entry=i, named=named)
+        for i, (spec, _, _) in enumerate(found)
+        if not names or spec in names
+    ]
 
 
 @lru_cache(maxsize=4)
@@ -100,7 +104,9 @@ def lost(task: Task, reason: str, seconds: float = 0.0) -> Result:
         name = f"{task.spec}: {spec.exhibits[task.exhibit].title}"
         path, found = locate(spec.exhibits[task.exhibit].body)
         line = found or line
-    return Result(path, name, line, kind, kind, task.spec, Verdict.ERROR, None, {"reason": f"gradcheck itself failed: {reason}", "seconds": seconds})
+    return Result(
+        path, name, line, kind, kind, task.spec, Verdict.ERROR, None, {"reason": f"gradcheck itself failed: {reason}", "seconds": seconds}
+    )
 
 
 def unusable(problem: Problem) -> Result:

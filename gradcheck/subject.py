@@ -35,10 +35,19 @@ class WrongCount(GradcheckError):
 
 
 class Subject(Protocol):
-    name: str
-    arguments: tuple[str, ...]
-    differentiable: tuple[str, ...]
-    convention: str
+    """What can be examined; see the module's docstring."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def arguments(self) -> tuple[str, ...]: ...
+
+    @property
+    def differentiable(self) -> tuple[str, ...]: ...
+
+    @property
+    def convention(self) -> str: ...
 
     @property
     def location(self) -> tuple[str, int | None, int | None]:
@@ -206,7 +215,9 @@ def locate(function: Any) -> tuple[str, int | None]:
 def house(spec: FunctionSpec) -> NumpyPair:
     """The forward and the vjp of the spec's own page."""
     assert spec.backward is not None
-    return NumpyPair(spec.name, spec.forward, spec.backward, tuple(spec.arguments), spec.differentiable, "spec", tuple(law.body for law in spec.laws))
+    return NumpyPair(
+        spec.name, spec.forward, spec.backward, tuple(spec.arguments), spec.differentiable, "spec", tuple(law.body for law in spec.laws)
+    )
 
 
 def on_show(spec: FunctionSpec, exhibit: Exhibit) -> NumpyPair:
@@ -295,7 +306,7 @@ def implementations(module: str, named: Mapping[str, Any]) -> list[tuple[str, Ca
     for spec, entry in named.items():
         forward, vjp = (entry, None) if isinstance(entry, str) else (entry.get("forward"), entry.get("vjp"))
         if not forward:
-            raise SpecError(f"[tool.gradcheck.subjects] {spec}: give \"module:function\", or a table with forward and vjp")
+            raise SpecError(f'[tool.gradcheck.subjects] {spec}: give "module:function", or a table with forward and vjp')
         if module.endswith(".toml") or forward.partition(":")[0] == module:
             found.append((spec, _named(spec, forward), _named(spec, vjp) if vjp else None))
     return found

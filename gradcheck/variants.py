@@ -56,12 +56,21 @@ def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
         if _small(constant):
             for other in _others(constant):
                 consts = (*code.co_consts[:i], other, *code.co_consts[i + 1 :])
-                yield _with(subject, constant, other, FunctionType(code.replace(co_consts=consts), forward.__globals__, forward.__name__, forward.__defaults__, forward.__closure__))
+                yield _with(
+                    subject,
+                    constant,
+                    other,
+                    FunctionType(
+                        code.replace(co_consts=consts), forward.__globals__, forward.__name__, forward.__defaults__, forward.__closure__
+                    ),
+                )
     for i, default in enumerate(forward.__defaults__ or ()):
         if _small(default):
             for other in _others(default):
                 changed = (*forward.__defaults__[:i], other, *forward.__defaults__[i + 1 :])
-                yield _with(subject, default, other, FunctionType(code, forward.__globals__, forward.__name__, changed, forward.__closure__))
+                yield _with(
+                    subject, default, other, FunctionType(code, forward.__globals__, forward.__name__, changed, forward.__closure__)
+                )
     for name in code.co_names:
         if _small(forward.__globals__.get(name)):
             value = forward.__globals__[name]

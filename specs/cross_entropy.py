@@ -7,12 +7,11 @@ Rows are distributions over classes, of shape (batch, classes); labels are integ
 from __future__ import annotations
 
 import numpy as np
+from gradcheck.specs._shared import reduce, share, sigmoid, softmax_less, surprisal
 from scipy.special import rel_entr
 
 from gradcheck import Labels, OneHot, Option, Real, Simplex, at_most, equal, spec
 from gradcheck.lazy import torch
-from gradcheck.specs._shared import reduce, share, sigmoid, softmax_less, surprisal
-
 
 LANDMARKS = (0.0, 12.0, -12.0, 40.0, 800.0)
 """Logits worth meeting: a class ahead by 12 is sure but for 6e-6, one by 40 but for e^-40, and e^800 is too large for every dtype."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from gradcheck.specs._shared import softmax_less, surprisal, unbroadcast
+from gradcheck.specs.cross_entropy import cross_entropy
 
 from gradcheck import Labels, Mask, OneHot, Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
-from gradcheck.specs._shared import softmax_less, surprisal, unbroadcast
-from gradcheck.specs.cross_entropy import LANDMARKS, cross_entropy
 
 
 @spec(

@@ -7,10 +7,10 @@ is over all entries, for the hinge losses over the batch.
 from __future__ import annotations
 
 import numpy as np
+from gradcheck.specs._shared import reduce, share
 
 from gradcheck import Labels, Option, Real, Sign, at_most, equal, spec
 from gradcheck.lazy import torch
-from gradcheck.specs._shared import reduce, share
 
 
 @spec(

@@ -172,6 +172,11 @@ def hypot(a: arb, b: arb) -> arb:
     return (a * a + b * b).sqrt()
 
 
+def gammaln(a: arb) -> arb:
+    """log |gamma(a)|, for negative numbers too."""
+    return abs(a.gamma()).log() if a < 0 else a.lgamma()
+
+
 def huber(delta: arb, r: arb) -> arb:
     return r * r / 2 if less_equal(abs(r), delta) else delta * (abs(r) - delta / 2)
 

@@ -19,7 +19,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(_CATALOG) or not name.startswith(_OURS) and not any(part in name for part in _LIBRARIES):
+        if name.startswith(_CATALOG) or (not name.startswith(_OURS) and not any(part in name for part in _LIBRARIES)):
             return f"{name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return "?"

@@ -19,7 +19,7 @@ from flint import arb
 
 from gradcheck.exact import balls
 from gradcheck.exact.array import ExactArray, Work, lift, wrap
-from gradcheck.exact.balls import HALF, ONE, TWO, ZERO, ball
+from gradcheck.exact.balls import HALF, ONE, TWO, ZERO
 from gradcheck.exact.errors import NotExact
 
 _UNARY: dict[str, Callable[[arb], Any]] = {
@@ -32,7 +32,7 @@ _UNARY: dict[str, Callable[[arb], Any]] = {
     "absolute": abs, "fabs": abs, "negative": operator.neg, "positive": lambda a: a, "conjugate": lambda a: a,
     "sign": balls.sign, "floor": arb.floor, "ceil": arb.ceil, "rint": balls.rint, "trunc": lambda a: arb(balls.integer(a)),
     "deg2rad": lambda a: a * arb.pi() / 180, "radians": lambda a: a * arb.pi() / 180, "rad2deg": lambda a: a * 180 / arb.pi(),
-    "erf": arb.erf, "erfc": arb.erfc, "erfinv": arb.erfinv, "gammaln": arb.lgamma, "gamma": arb.gamma,
+    "erf": arb.erf, "erfc": arb.erfc, "erfinv": arb.erfinv, "gammaln": balls.gammaln, "gamma": arb.gamma,
     "digamma": arb.digamma, "psi": arb.digamma, "expit": balls.expit, "logit": balls.logit, "log_expit": balls.log_expit,
     "softplus": balls.softplus, "ndtr": balls.ndtr, "log_ndtr": balls.log_ndtr, "entr": balls.entr,
 }  # fmt: skip
@@ -218,7 +218,9 @@ def _floats_only(dtype: Any) -> None:
 
 
 def _reduction(name: str) -> Callable[..., Any]:
-    def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    def reduction(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Any:
         _floats_only(dtype)
         initial = None if initial is np._NoValue else initial
         return _given(fold(name, a, axis, _kept(keepdims), initial, True if where is np._NoValue else where), out)
@@ -258,7 +260,18 @@ def _average(a: Any, axis: Any, keepdims: bool, where: Any, less: Any = 0) -> An
 
 
 @_implements(np.var, method="var")
-def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, *, where: Any = True, mean: Any = None, correction: Any = None) -> Any:
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     _floats_only(dtype)
     x = wrap(lift(a))
     freedom = correction if isinstance(correction, (int, float)) else ddof
@@ -316,8 +329,8 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **option
 
 @_implements(np.round, np.around, method="round")
 def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    scale = ball(10) ** decimals
-    return _given(np.rint(a * scale) / scale, out)
+    scale = 10 ** abs(decimals)
+    return _given(np.rint(a * scale) / scale if decimals >= 0 else np.rint(a / scale) * scale, out)
 
 
 @_implements(np.where)
@@ -336,7 +349,7 @@ def nan_to_num(x: Any, copy: bool = True, **_: Any) -> Any:
 
 @_implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if isinstance(axis, tuple) and ord not in (None, "fro") or axis is None and np.ndim(x) > 1 and ord not in (None, "fro"):
+    if (isinstance(axis, tuple) and ord not in (None, "fro")) or (axis is None and np.ndim(x) > 1 and ord not in (None, "fro")):
         raise NotExact(f"np.linalg.norm of a matrix with ord={ord!r} has no exact counterpart")
     if ord in (None, 2, "fro"):
         return np.sqrt(fold("add", x * x, axis, keepdims))
@@ -353,14 +366,14 @@ def _order(row: Iterable[arb], reverse: bool = False) -> list[int]:
     return sorted(range(len(items)), key=functools.cmp_to_key(compare))
 
 
-def _along(function: Callable[[list[arb]], Any], a: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Apply ``function`` (row -> an integer or a list of them) along one axis."""
+def _along(function: Callable[[list[arb]], Any], a: Any, axis: Any, keepdims: bool = False, whole: bool = False) -> Any:
+    """Apply ``function`` (row -> an integer, or as many as the row has if ``whole``) along one axis."""
     data = lift(a).reshape(-1) if axis is None else lift(a)
     axis = -1 if axis is None else axis
     moved = np.moveaxis(data, axis, -1)
     rows = [function(list(moved[i])) for i in np.ndindex(moved.shape[:-1])]
-    found = np.array(rows, dtype=np.intp).reshape(moved.shape[:-1] + np.shape(function(list(moved[:0].reshape(-1)))))
-    if found.ndim == moved.ndim:
+    found = np.array(rows, dtype=np.intp).reshape(moved.shape if whole else moved.shape[:-1])
+    if whole:
         return np.moveaxis(found, -1, axis)
     return np.expand_dims(found, axis) if keepdims else found[()]
 
@@ -388,7 +401,7 @@ def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) 
 
 @_implements(np.argsort, method="argsort")
 def argsort(a: Any, axis: Any = -1, **_: Any) -> Any:
-    return _along(_order, a, axis)
+    return _along(_order, a, axis, whole=True)
 
 
 @_implements(np.sort)
@@ -542,7 +555,7 @@ METHODS |= {"dot": lambda a, b, out=None: np.dot(a, b) if out is None else deliv
 
 def _inner(value: Any) -> Any:
     """``value`` with object arrays in place of exact and floating ones, in nested lists too."""
-    if type(value) is ExactArray or isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f":
+    if type(value) is ExactArray or (isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f"):
         return lift(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_inner(v) for v in value)

@@ -45,7 +45,7 @@ def _floating(dtype: Any) -> bool:
 
 
 def _holds_exact(value: Any) -> bool:
-    return type(value) is ExactArray or isinstance(value, (list, tuple)) and any(_holds_exact(v) for v in value)
+    return type(value) is ExactArray or (isinstance(value, (list, tuple)) and any(_holds_exact(v) for v in value))
 
 
 def _array(value: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **_: Any) -> Any:
@@ -78,7 +78,7 @@ def _plain(value: Any) -> Any:
 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Any:
-    if not _floating(dtype) or dtype is None and np.asarray(fill_value if type(fill_value) is not ExactArray else 0.0).dtype.kind != "f":
+    if not _floating(dtype) or (dtype is None and np.asarray(fill_value if type(fill_value) is not ExactArray else 0.0).dtype.kind != "f"):
         return np.full(shape, fill_value, dtype=dtype)
     return ExactArray(np.broadcast_to(lift(fill_value), shape).copy())
 
@@ -88,10 +88,35 @@ def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def apply(x: Any, *args: Any, **kwargs: Any) -> Any:
-        plain = type(x) is not ExactArray and isinstance(x, (int, float, np.number, np.ndarray))
+        plain = (type(x) is not ExactArray and isinstance(x, (int, float, np.number, np.ndarray))) or (
+            isinstance(x, list) and _holds_exact(x)
+        )
         return function(exact(x) if plain else x, *args, **kwargs)
 
     return apply
+
+
+def _listed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function such as ``np.sum`` that also takes a list of exact values for an array."""
+
+    @functools.wraps(function)
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        return function(*(exact(a) if isinstance(a, list) and _holds_exact(a) else a for a in args), **kwargs)
+
+    return apply
+
+
+def _liked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A factory such as ``np.zeros_like``, whose floating results are exact."""
+
+    @functools.wraps(function)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        if any(type(a) is ExactArray for a in args[1:]) and np.result_type(args[0]).kind == "f":
+            args = (exact(args[0]), *args[1:])
+        made = function(*args, **kwargs)
+        return exact(made) if type(made) is not ExactArray and made.dtype.kind == "f" else made
+
+    return make
 
 
 def _logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
@@ -120,6 +145,7 @@ _TRANSCENDENTAL = (
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "sin", "cos", "tan",
     "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "reciprocal",
 )  # fmt: skip
+_LISTED = ("sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "dot", "argmax", "argmin", "cumsum", "sort", "where")  # fmt: skip
 _RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "pow": "power", "fabs": "abs", "hypot": "hypot", "atan2": "arctan2"}  # fmt: skip
 _CONSTANTS = {"pi": arb.pi, "e": arb.const_e, "euler_gamma": arb.const_euler, "tau": lambda: 2 * arb.pi()}
 
@@ -128,6 +154,8 @@ _numpy_names: dict[str, Any] = {
     **{name: _constant(getattr(np, name)) for name in _TRANSCENDENTAL},
     "array": _array, "asarray": _as_array, "asanyarray": _as_array, "ascontiguousarray": _as_array, "asfortranarray": _as_array,
     "full": _full,
+    **{name: _liked(getattr(np, name)) for name in ("zeros_like", "ones_like", "empty_like", "full_like")},
+    **{name: _listed(getattr(np, name)) for name in _LISTED},
 }  # fmt: skip
 _special_names: dict[str, Any] = {
     "logsumexp": _logsumexp, "softmax": _softmax, "log_softmax": _log_softmax,
@@ -159,7 +187,7 @@ _FOREIGN = frozenset({"numpy", "scipy", "flint", "torch", "hypothesis", "pytest"
 
 def _ours_or_foreign(module: str) -> bool:
     root = module.partition(".")[0]
-    return root in _FOREIGN and module != "__main__" or root == "gradcheck" and not module.startswith("gradcheck.specs")
+    return (root in _FOREIGN and module != "__main__") or (root == "gradcheck" and not module.startswith("gradcheck.specs"))
 
 
 def _functions(value: Any) -> Iterator[FunctionType]:
@@ -246,4 +274,4 @@ def standing_in(found: list[Place]) -> Iterator[None]:
                 place[name] = value
 
 
-__all__ = ["StandIn", "places", "standing_in", "balls"]
+__all__ = ["StandIn", "balls", "places", "standing_in"]

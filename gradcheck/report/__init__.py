@@ -49,11 +49,7 @@ def parse_target(target: str) -> tuple[str, Path]:
     format, colon, path = target.partition(":")
     if not colon:
         guess = {".xml": "junit", ".md": "markdown"}.get(Path(target).suffix, Path(target).suffix.lstrip("."))
-        example = (
-            f"{guess}:{target}"
-            if guess in FORMATS
-            else f"{target if target in FORMATS else 'html'}:report.out"
-        )
+        example = f"{guess}:{target}" if guess in FORMATS else f"{target if target in FORMATS else 'html'}:report.out"
         raise UsageError(f"--report {target!r} has no FORMAT:PATH; write, for example, {example!r}.")
     _known(format)
     if not path:
@@ -76,9 +72,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             raise UsageError(f"{path}: {folder} is a file, not a folder; choose another path for the report.")
         writable = os.access(folder, os.W_OK | os.X_OK)
     if not writable:
-        raise UsageError(
-            f"{path}: not writable; choose another path for the report, or change its permissions."
-        )
+        raise UsageError(f"{path}: not writable; choose another path for the report, or change its permissions.")
 
 
 def write(text: str, path: str | os.PathLike[str]) -> None:
@@ -101,9 +95,7 @@ def write(text: str, path: str | os.PathLike[str]) -> None:
             stream.write(data)
         os.replace(temporary, full)
     except OSError as error:
-        raise UsageError(
-            f"{path}: cannot write the report: {error.strerror or error}. Choose another path, or free this one."
-        ) from error
+        raise UsageError(f"{path}: cannot write the report: {error.strerror or error}. Choose another path, or free this one.") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -115,9 +107,7 @@ def _known(format: str) -> Writer:
         return FORMATS[format]
     except KeyError:
         hint = did_you_mean(format, FORMATS)
-        raise UsageError(
-            f"there is no report format {format!r}.{hint} The formats are {', '.join(FORMATS)}."
-        ) from None
+        raise UsageError(f"there is no report format {format!r}.{hint} The formats are {', '.join(FORMATS)}.") from None
 
 
 __all__ = ["FORMATS", "Writer", "check_writable", "parse_target", "render", "write"]

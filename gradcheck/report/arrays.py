@@ -58,11 +58,7 @@ def decode(data: Any) -> Any:
     if "bytes" in data:
         array = np.frombuffer(bytes.fromhex(data["bytes"]), dtype=dtype).reshape(shape).copy()
     else:
-        array = (
-            _from_hex(data["hex"], dtype, shape)
-            if "hex" in data
-            else np.array(data["values"], dtype).reshape(shape)
-        )
+        array = _from_hex(data["hex"], dtype, shape) if "hex" in data else np.array(data["values"], dtype).reshape(shape)
     return array[()] if data.get("scalar") else array
 
 
@@ -122,18 +118,13 @@ def snippet(example: Example, width: int = 76) -> str:
     lines += [_assignment(name, value, width) for name, value in zip(names, values, strict=True)]
     arguments = ", ".join(names[: len(example.arguments)])
     cotangents = ", ".join(names[len(names) - len(example.cotangents) :])
-    lines.append(
-        f"# forward({arguments}); vjp({cotangents}, {arguments})" if cotangents else f"# forward({arguments})"
-    )
+    lines.append(f"# forward({arguments}); vjp({cotangents}, {arguments})" if cotangents else f"# forward({arguments})")
     return "\n".join(lines)
 
 
 def _names(given: list[str], cotangents: int) -> list[str]:
     """Python names for the arguments, made up where theirs are none, then for the cotangents."""
-    names = [
-        n if n.isidentifier() and not keyword.iskeyword(n) and n != "np" else f"x{i}"
-        for i, n in enumerate(given)
-    ]
+    names = [n if n.isidentifier() and not keyword.iskeyword(n) and n != "np" else f"x{i}" for i, n in enumerate(given)]
     stem = "dy" if not any(n.startswith("dy") for n in names) else "cotangent"
     return [*names, *([stem] if cotangents == 1 else [f"{stem}{i}" for i in range(cotangents)])]
 

@@ -72,9 +72,7 @@ def prose(text: str, width: int = WIDTH, indent: str = "", hang: str | None = No
     lines: list[str] = []
     for paragraph in view.clean(text).splitlines():
         first = indent if not lines else later
-        lines += textwrap.wrap(
-            paragraph, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
-        ) or [""]
+        lines += textwrap.wrap(paragraph, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False) or [""]
     return lines
 
 
@@ -97,10 +95,7 @@ def _table(rows: list[view.Row], width: int) -> list[Line]:
         if len(first) <= width:
             lines.append(Line(first, "label"))
         else:
-            lines += [
-                Line(part, "label")
-                for part in prose(f"{row.label:<{stem}}  {text.strip()}", width, "  ", hang)
-            ]
+            lines += [Line(part, "label") for part in prose(f"{row.label:<{stem}}  {text.strip()}", width, "  ", hang)]
     return lines
 
 
@@ -137,10 +132,7 @@ def _reproduce(finding: Finding, width: int) -> list[Line]:
         lines.append(Line(""))
         lines += [Line(f"    {view.clean(text)}" if text else "", "code") for text in code.splitlines()]
     elif finding.example is not None:
-        lines += [
-            Line(text)
-            for text in prose("The input is too long to paste; the command rebuilds it.", width, "    ")
-        ]
+        lines += [Line(text) for text in prose("The input is too long to paste; the command rebuilds it.", width, "    ")]
     return lines
 
 

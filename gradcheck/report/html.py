@@ -89,15 +89,9 @@ def render(report: Report) -> str:
     shown: dict[tuple[int, int], Shown] = {}
     for i, (result, finding) in enumerate(view.counted(report), start=1):
         shown[id(result), id(finding)] = _shown(result, finding, f"finding-{i}")
-    families = [
-        (family, [_subject(result, shown) for result in results]) for family, results in view.groups(report)
-    ]
-    exhibits = [
-        (result, [_shown(result, f, "") for f in result.findings]) for result in view.exhibits(report)
-    ]
-    laws = [
-        (result, result.measurements["laws"]) for result in report.subjects if result.measurements.get("laws")
-    ]
+    families = [(family, [_subject(result, shown) for result in results]) for family, results in view.groups(report)]
+    exhibits = [(result, [_shown(result, f, "") for f in result.findings]) for result in view.exhibits(report)]
+    laws = [(result, result.measurements["laws"]) for result in report.subjects if result.measurements.get("laws")]
     return _template().render(
         report=report,
         counts=view.count(report),
@@ -209,9 +203,7 @@ def _shown(result: Result, finding: Finding, anchor: str) -> Shown:
         subject=view.clean(view.label(result)),
         entry=view.clean(view.entry(finding)),
         place=view.clean(view.place(result, finding)),
-        rows=[
-            (row, None if row.error is None else measure(row.error, ERROR_AXIS)) for row in view.rows(finding)
-        ],
+        rows=[(row, None if row.error is None else measure(row.error, ERROR_AXIS)) for row in view.rows(finding)],
         inputs=_inputs(finding),
         command=view.clean(view.command(finding)),
         snippet=view.clean(arrays.snippet(example)) if example else "",

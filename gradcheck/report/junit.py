@@ -47,9 +47,7 @@ def _suites(report: Report) -> list[tuple[str, list[Result]]]:
 
 def _case(result: Result) -> ET.Element:
     spent = _time(view.number(result.measurements.get("seconds")) or 0.0)
-    case = ET.Element(
-        "testcase", name=view.clean(view.label(result)), classname=classname(result), time=spent
-    )
+    case = ET.Element("testcase", name=view.clean(view.label(result)), classname=classname(result), time=spent)
     case.set("file", view.clean(view.relative(result.path)))
     if result.line:
         case.set("line", str(result.line))

@@ -47,9 +47,7 @@ def render(report: Report) -> str:
         block = _finding(result, finding)
         size += len(block)
         if size > LIMIT:
-            parts.append(
-                f"{view.plural(len(findings) - i, 'more finding')} not shown here; the JSON report has all."
-            )
+            parts.append(f"{view.plural(len(findings) - i, 'more finding')} not shown here; the JSON report has all.")
             break
         parts.append(block)
     return "\n\n".join([*parts, *tail]) + "\n"
@@ -65,19 +63,13 @@ def _tail(report: Report, judged: list[Result]) -> list[str]:
     parts = []
     if judged:
         whole = _details(f"All {view.subjects(len(judged))}", _table(judged))
-        parts.append(
-            whole
-            if len(whole) < LIMIT // 2
-            else "The table of all subjects is in the HTML and the JSON report."
-        )
+        parts.append(whole if len(whole) < LIMIT // 2 else "The table of all subjects is in the HTML and the JSON report.")
     right = [result for result in view.exhibits(report) if result.passed]
     if right:
         lines = [f"- {escape(view.label(r))}: {escape(view.exhibit_line(r))}" for r in right]
         parts.append(_details(f"{view.plural(len(right), 'exhibit')} on show, as expected", "\n".join(lines)))
     if report.environment:
-        parts.append(
-            "<sub>" + ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.environment.items()) + "</sub>"
-        )
+        parts.append("<sub>" + ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.environment.items()) + "</sub>")
     return parts
 
 
@@ -88,9 +80,7 @@ def _table(results: list[Result]) -> str:
         rows.append(
             [
                 escape(view.label(result)),
-                f"**{result.verdict}**"
-                if result.verdict in (Verdict.FAIL, Verdict.ERROR)
-                else str(result.verdict),
+                f"**{result.verdict}**" if result.verdict in (Verdict.FAIL, Verdict.ERROR) else str(result.verdict),
                 view.brief(view.number(m.get("max_error"))),
                 f"{view.brief(worst.value)} {view.short_dtype(worst.dtype)}" if worst else "-",
                 view.brief(result.detects),

@@ -145,9 +145,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UsageError(f"{path}: not a JSON report: {error}.") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION or not isinstance(data.get("subjects"), list):
-        raise UsageError(
-            f"{path}: not a gradcheck report of schema version {SCHEMA_VERSION} (it says {version!r})."
-        )
+        raise UsageError(f"{path}: not a gradcheck report of schema version {SCHEMA_VERSION} (it says {version!r}).")
     return cast(dict[str, Any], data)
 
 
@@ -156,18 +154,11 @@ def find(data: Mapping[str, Any], id: str) -> tuple[dict[str, Any], dict[str, An
 
     Raises ``UsageError`` when there is none, with the nearest ids, or when there are several.
     """
-    every = [
-        (subject, finding)
-        for subject in data["subjects"]
-        for finding in subject["findings"]
-        if finding.get("id")
-    ]
+    every = [(subject, finding) for subject in data["subjects"] for finding in subject["findings"] if finding.get("id")]
     ids = list(dict.fromkeys(finding["id"] for _, finding in every))
     matches = [id] if id in ids else [known for known in ids if id and known.startswith(id)]
     if len(matches) > 1:
-        raise UsageError(
-            f"several findings begin with {id!r}: {', '.join(matches[:8])}. Give more of the id."
-        )
+        raise UsageError(f"several findings begin with {id!r}: {', '.join(matches[:8])}. Give more of the id.")
     if not matches:
         near = get_close_matches(id, ids, n=3, cutoff=0.3) or ids[:3]
         hint = f"The nearest are {', '.join(near)}." if near else "The report has no findings."

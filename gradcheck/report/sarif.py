@@ -66,9 +66,7 @@ def _result(result: Result, finding: Finding, index: int) -> dict[str, Any]:
         "level": str(finding.severity),
         "message": {"text": view.clean(f"{name}: " + "\n".join(parts))},
         "locations": [_location(result, finding.line or result.line)],
-        "partialFingerprints": {
-            "gradcheck/v1": hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32]
-        },
+        "partialFingerprints": {"gradcheck/v1": hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32]},
         "properties": {
             "id": finding.id,
             "subject": view.clean(name),

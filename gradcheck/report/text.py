@@ -86,9 +86,7 @@ def _next(report: Report) -> str:
             advice = "; more --examples may decide it" if verdict is Verdict.INCONCLUSIVE else ""
             return f"{view.label(stuck[0])}: {why}{advice}."
     # Zero would claim that the smallest error of all is caught; it is the largest that bounds them.
-    limits = [
-        r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None
-    ]
+    limits = [r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None]
     if limits and counts.verdicts[Verdict.PASS]:
         return f"nothing to do; a relative error above {view.brief(max(limits))} would have been caught in every gradient."
     return "nothing to do."

@@ -61,9 +61,7 @@ def clean(text: object) -> str:
 
     Messages may quote the code under test; they must neither steer a terminal nor break XML.
     """
-    return _CONTROL.sub(
-        lambda m: f"\\x{ord(m[0]):02x}" if m[0] < "\u0100" else f"\\u{ord(m[0]):04x}", str(text)
-    )
+    return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if m[0] < "\u0100" else f"\\u{ord(m[0]):04x}", str(text))
 
 
 def title(finding: Finding) -> str:
@@ -212,10 +210,7 @@ def reason(result: Result) -> str:
     undecided = m.get("undecided")
     parts: list[str] = []
     if isinstance(undecided, Mapping) and undecided:
-        cases = [
-            f"{why} ({plural(n, 'point')})" if isinstance(n, int) else f"{why} ({n})"
-            for why, n in undecided.items()
-        ]
+        cases = [f"{why} ({plural(n, 'point')})" if isinstance(n, int) else f"{why} ({n})" for why, n in undecided.items()]
         parts.append(f"undecided: {', '.join(cases)}")
     inexact = m.get("why_not_exact")
     if inexact:
@@ -311,9 +306,7 @@ def rows(finding: Finding) -> list[Row]:
         if "exact" in m:
             ways.append(Row("exact", full(m["exact"])))
         if m.get("reference") is not None:
-            ways.append(
-                Row("reference", full(m["reference"]), _apart(number(m["reference"]), exact), "torch")
-            )
+            ways.append(Row("reference", full(m["reference"]), _apart(number(m["reference"]), exact), "torch"))
         known = {"value", "exact", "reference", "index"}
     else:
         ways, known = [], {"index"}

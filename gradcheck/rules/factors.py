@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.evidence import Evidence
@@ -37,30 +36,26 @@ def _digits(ratio: float) -> str:
 def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> Factor | None:
     """The one factor other than 1 between two object arrays of balls; None if there is none.
 
-    Sure if two entries or more that are not zero agree on it.
+    It must hold in every entry, and none may be right as it is. Sure if two entries or more that
+    are not zero agree on it.
     """
     if mine.shape != theirs.shape:
         return None
     tolerance = FLOAT_TOLERANCE if evidence.why_not_exact else FORMULA_TOLERANCE
-    ratio: arb | None = None
-    entries = 0
-    for p, q in zip(mine.ravel(), theirs.ravel(), strict=True):
-        if not (p.is_finite() and q.is_finite()):
-            continue
-        if q.contains(0):
-            if not p.contains(0):
-                return None
-            continue
-        r = p / q
-        if ratio is None:
-            ratio = r
-        elif abs(r - ratio).abs_lower() > 16 * tolerance * abs(ratio):
-            return None
-        entries += 1
-    if ratio is None or ratio.contains(0) or abs(ratio - 1) < tolerance:
+    pairs = [(p, q) for p, q in zip(mine.ravel(), theirs.ravel(), strict=True) if p.is_finite() and q.is_finite()]
+    nonzero = [(p, q) for p, q in pairs if not q.contains(0)]
+    if not nonzero:
+        return None
+    p, q = max(nonzero, key=lambda pair: pair[1].rel_accuracy_bits())
+    ratio = p / q
+    if ratio.contains(0) or abs(ratio - 1) < tolerance:
+        return None
+    if any(abs(p - ratio * q).abs_lower() > 16 * tolerance * abs(ratio * q) for p, q in pairs):
+        return None
+    if any(abs(p - q) < tolerance * abs(q) for p, q in nonzero):
         return None
     number = float(ratio.mid())
-    return Factor(number, frozenset(_names(number, evidence)), entries >= 2)
+    return Factor(number, frozenset(_names(number, evidence)), len(nonzero) >= 2)
 
 
 def _names(ratio: float, evidence: Evidence) -> set[str]:
@@ -97,5 +92,9 @@ def describe(names: frozenset[str]) -> str:
     if not sizes:
         numbers = sorted(numbers)
         return f"a factor {numbers[0]}" if numbers else ""
-    mean = "a mean in one place and a sum in the other" if any(s.startswith(("the number", "the size", "one over")) for s in sizes) else "a constant"
+    mean = (
+        "a mean in one place and a sum in the other"
+        if any(s.startswith(("the number", "the size", "one over")) for s in sizes)
+        else "a constant"
+    )
     return f"a factor {sizes[0]} ({mean})"

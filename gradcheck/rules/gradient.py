@@ -72,14 +72,28 @@ def _measured(g: GradientEvidence) -> dict[str, Any]:
         found["along_direction"] = True
         if g.claimed is not None:
             found["shape"] = list(g.claimed.shape)
-    found |= {"numeric": numeric, "analytic": analytic, "autograd": autograd, "analytic_error": _relative(analytic, numeric), "autograd_error": _relative(autograd, numeric)}
+    found |= {
+        "numeric": numeric,
+        "analytic": analytic,
+        "autograd": autograd,
+        "analytic_error": _relative(analytic, numeric),
+        "autograd_error": _relative(autograd, numeric),
+    }
     if g.classical is not None:
         found["classical"], found["classical_bound"] = g.classical.value, g.classical.bound
     return found
 
 
 def _explain(code: str, g: GradientEvidence, message: str, **more: Any) -> Match:
-    return Match(code, g.argument, message, ("gradient", g.argument), suspect=_suspect(g), measured={**_measured(g), **more.pop("measured", {})}, **more)
+    return Match(
+        code,
+        g.argument,
+        message,
+        ("gradient", g.argument),
+        suspect=_suspect(g),
+        measured={**_measured(g), **more.pop("measured", {})},
+        **more,
+    )
 
 
 def _same(a: np.ndarray, b: np.ndarray, g: GradientEvidence, weight: np.ndarray | None = None) -> bool:
@@ -162,8 +176,15 @@ def gradient_sign(evidence: Evidence) -> Iterator[Match]:
     Source: Goodfellow, Bengio, Courville, Deep Learning, section 6.5.
     """
     for g in _mismatches(evidence):
-        if g.claimed is not None and g.local is not None and _same(g.claimed, _minus(g.local.numeric), g, g.local.weight) and not _zero(g.claimed):
-            yield _explain("G103", g, f"the gradient of {g.argument} is minus the derivative", cause="a difference or a sign the wrong way round")
+        if (
+            g.claimed is not None
+            and g.local is not None
+            and _same(g.claimed, _minus(g.local.numeric), g, g.local.weight)
+            and not _zero(g.claimed)
+        ):
+            yield _explain(
+                "G103", g, f"the gradient of {g.argument} is minus the derivative", cause="a difference or a sign the wrong way round"
+            )
 
 
 def _minus(a: np.ndarray) -> np.ndarray:
@@ -195,7 +216,12 @@ def upstream_ignored(evidence: Evidence) -> Iterator[Match]:
     """
     for g in _mismatches(evidence):
         if g.claimed is not None and g.local is not None and _same(g.claimed, g.local.ones, g) and not _zero(g.claimed):
-            yield _explain("G104", g, f"the gradient of {g.argument} is that for an upstream gradient of ones", cause="the upstream gradient is not used")
+            yield _explain(
+                "G104",
+                g,
+                f"the gradient of {g.argument} is that for an upstream gradient of ones",
+                cause="the upstream gradient is not used",
+            )
 
 
 @rule("G105", "gradient transposed")
@@ -218,7 +244,9 @@ def gradient_transposed(evidence: Evidence) -> Iterator[Match]:
         if _same(g.claimed.T, g.local.numeric, g, g.local.weight):
             told = g.claimed.shape != g.shape or not _zero(g.claimed)
             sure = min(g.shape) > 1 and told
-            yield _explain("G105", g, f"the gradient of {g.argument} is transposed", sure=sure, cause="two factors of a product in the wrong order")
+            yield _explain(
+                "G105", g, f"the gradient of {g.argument} is transposed", sure=sure, cause="two factors of a product in the wrong order"
+            )
 
 
 @rule("G106", "not reduced over a broadcast axis")
@@ -244,7 +272,9 @@ def not_reduced(evidence: Evidence) -> Iterator[Match]:
         reduced = _sum_to(g.claimed, g.shape)
         if reduced is not None and _same(reduced, g.local.numeric, g, g.local.weight):
             message = f"the gradient of {g.argument} has shape {g.claimed.shape}; summed to {g.shape} it is right"
-            yield _explain("G106", g, message, sure=g.claimed.size > max(reduced.size, 1), cause="the sum over the broadcast axes is missing")
+            yield _explain(
+                "G106", g, message, sure=g.claimed.size > max(reduced.size, 1), cause="the sum over the broadcast axes is missing"
+            )
 
 
 def _sum_to(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -277,7 +307,12 @@ def gradient_shape(evidence: Evidence) -> Iterator[Match]:
         yield Match("G107", None, failure.message, ("gradient", "count"))
     for g in _mismatches(evidence):
         if g.claimed is not None and g.claimed.shape != g.shape:
-            yield _explain("G107", g, f"the gradient of {g.argument} has shape {g.claimed.shape}, the argument {g.shape}", cause="an axis too many or too few")
+            yield _explain(
+                "G107",
+                g,
+                f"the gradient of {g.argument} has shape {g.claimed.shape}, the argument {g.shape}",
+                cause="an axis too many or too few",
+            )
 
 
 @rule("G109", "not a subgradient at a kink")
@@ -299,7 +334,9 @@ def not_a_subgradient(evidence: Evidence) -> Iterator[Match]:
     """
     for g in _mismatches(evidence):
         if g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong])):
-            yield _explain("G109", g, f"the gradient of {g.argument} lies outside the slopes to the two sides of a kink", cause="the case of equality")
+            yield _explain(
+                "G109", g, f"the gradient of {g.argument} lies outside the slopes to the two sides of a kink", cause="the case of equality"
+            )
 
 
 @rule("G111", "eps of forward and backward differ")
@@ -323,7 +360,9 @@ def eps_differs(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.variants:
             message = f"the gradient of {g.argument} is the derivative of the forward with {g.variants[0]}"
-            yield _explain("G111", g, message, signature=frozenset(g.variants), cause="the eps of the forward is missing or another in the backward")
+            yield _explain(
+                "G111", g, message, signature=frozenset(g.variants), cause="the eps of the forward is missing or another in the backward"
+            )
 
 
 @rule("G112", "zero or missing gradient")
@@ -368,5 +407,15 @@ def other_convention(evidence: Evidence) -> Iterator[Match]:
     for g in evidence.gradients:
         if g.agreement == "equal" and g.kink and g.like_reference is False and g.reference is not None and np.isfinite(g.reference).all():
             mine = g.analytic.value if g.analytic is not None else None
-            measured = {"analytic": mine, "numeric": g.numeric.value if g.numeric else None, "autograd": g.autograd.value if g.autograd else None, "along_direction": True}
-            yield Match("G115", g.argument, f"at a kink the gradient of {g.argument} is a valid subgradient, but another one than torch's", measured=measured)
+            measured = {
+                "analytic": mine,
+                "numeric": g.numeric.value if g.numeric else None,
+                "autograd": g.autograd.value if g.autograd else None,
+                "along_direction": True,
+            }
+            yield Match(
+                "G115",
+                g.argument,
+                f"at a kink the gradient of {g.argument} is a valid subgradient, but another one than torch's",
+                measured=measured,
+            )

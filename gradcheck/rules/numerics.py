@@ -32,7 +32,7 @@ def _cause(accuracy: Accuracy) -> str:
     """The code for a result that is not finite though the exact one is."""
     if "overflow" in accuracy.flags:
         return "N101"
-    if "divide by zero" in accuracy.flags and np.isinf(accuracy.computed) or "underflow" in accuracy.flags:
+    if ("divide by zero" in accuracy.flags and np.isinf(accuracy.computed)) or "underflow" in accuracy.flags:
         return "N102"
     return "N103" if np.isnan(accuracy.computed) else "N101"
 
@@ -120,10 +120,12 @@ def not_a_number(evidence: Evidence) -> Iterator[Match]:
             i = tuple(int(n) for n in index)
             undefined = value.exact is None or not value.exact[i].is_finite()
             theirs = value.reference[i] if value.reference is not None and value.reference.shape == computed.shape else None
-            if undefined and (value.reference is None or theirs is not None and theirs.is_finite()):
+            if undefined and (value.reference is None or (theirs is not None and theirs.is_finite())):
                 exact = float(theirs.mid()) if theirs is not None else float("nan")
                 message = "the value is NaN" + (f"; the reference has {exact:.6g}" if theirs is not None else " at this input")
-                yield Match("N103", None, message, measured={"index": list(i), "value": float("nan"), "exact": exact, "dtype": computed.dtype.name})
+                yield Match(
+                    "N103", None, message, measured={"index": list(i), "value": float("nan"), "exact": exact, "dtype": computed.dtype.name}
+                )
                 break
     for gradient in evidence.gradients:
         if gradient.wrong is None or gradient.claimed is None or gradient.computed is None or np.shape(gradient.computed) != gradient.shape:
@@ -133,7 +135,17 @@ def not_a_number(evidence: Evidence) -> Iterator[Match]:
             if not gradient.claimed[i].is_finite() and gradient.local is not None:
                 number = float(np.asarray(gradient.computed)[i])
                 message = f"the gradient of {gradient.argument} is {number} where the function has slopes"
-                yield Match("N103", gradient.argument, message, measured={"index": list(i), "value": number, "exact": float(gradient.local.numeric[i].mid()), "dtype": evidence.point.dtype})
+                yield Match(
+                    "N103",
+                    gradient.argument,
+                    message,
+                    measured={
+                        "index": list(i),
+                        "value": number,
+                        "exact": float(gradient.local.numeric[i].mid()),
+                        "dtype": evidence.point.dtype,
+                    },
+                )
                 break
 
 

@@ -28,7 +28,9 @@ def raises(evidence: Evidence) -> Iterator[Match]:
     failure = evidence.run.failure
     if failure is not None and failure.kind == "raises":
         at = f" at line {failure.line}" if failure.line else ""
-        yield Match("R101", None, f"the {failure.stage} raises{at}: {failure.message}", measured={"line": failure.line, "stage": failure.stage})
+        yield Match(
+            "R101", None, f"the {failure.stage} raises{at}: {failure.message}", measured={"line": failure.line, "stage": failure.stage}
+        )
 
 
 @rule("R104", "returns nothing")

@@ -21,8 +21,17 @@ def _measured(value: ValueEvidence) -> dict[str, Any]:
     index = value.index
     mine = float(value.exact[index].mid()) if value.exact is not None else float(np.asarray(value.computed)[index])
     theirs = float(value.reference[index].mid())
-    error = abs(mine - theirs) / max(abs(mine), abs(theirs)) if math.isfinite(mine) and math.isfinite(theirs) and (mine or theirs) else math.inf
-    return {"index": list(index), "value": float(np.asarray(value.computed, dtype=np.float64)[index]), "exact": mine, "reference": theirs, "error": error, "shape": list(exact.shape)}
+    error = (
+        abs(mine - theirs) / max(abs(mine), abs(theirs)) if math.isfinite(mine) and math.isfinite(theirs) and (mine or theirs) else math.inf
+    )
+    return {
+        "index": list(index),
+        "value": float(np.asarray(value.computed, dtype=np.float64)[index]),
+        "exact": mine,
+        "reference": theirs,
+        "error": error,
+        "shape": list(exact.shape),
+    }
 
 
 def _different(evidence: Evidence) -> Iterator[ValueEvidence]:
@@ -47,7 +56,9 @@ def value_mismatch(evidence: Evidence) -> Iterator[Match]:
     Source: the docstring of the spec names the definition.
     """
     for value in _different(evidence):
-        yield Match("V101", None, "the value is not that of the reference", ("value", str(value.output)), suspect=SUSPECT, measured=_measured(value))
+        yield Match(
+            "V101", None, "the value is not that of the reference", ("value", str(value.output)), suspect=SUSPECT, measured=_measured(value)
+        )
 
 
 @rule("V102", "value off by a constant factor")
@@ -75,8 +86,19 @@ def value_factor(evidence: Evidence) -> Iterator[Match]:
             yield _factor_match("V102", None, factor, ("value", str(value.output)), "the value", "the reference", SUSPECT, _measured(value))
 
 
-def _factor_match(code: str, argument: str | None, factor: Factor, group: tuple[str, ...], what: str, of: str, suspect: str, measured: dict[str, Any]) -> Match:
-    return Match(code, argument, f"{what} is {factor.ratio:.6g} times {of}", group, factor.names, factor.sure, suspect=suspect, measured={**measured, "factor": factor.ratio})
+def _factor_match(
+    code: str, argument: str | None, factor: Factor, group: tuple[str, ...], what: str, of: str, suspect: str, measured: dict[str, Any]
+) -> Match:
+    return Match(
+        code,
+        argument,
+        f"{what} is {factor.ratio:.6g} times {of}",
+        group,
+        factor.names,
+        factor.sure,
+        suspect=suspect,
+        measured={**measured, "factor": factor.ratio},
+    )
 
 
 @rule("V103", "law broken")
@@ -101,7 +123,7 @@ def law_broken(evidence: Evidence) -> Iterator[Match]:
     for law in evidence.laws:
         if law.agreement == "different":
             measured = {"law": law.title, "index": list(law.index), "left": law.left, "right": law.right}
-            yield Match("V103", None, f"the law \"{law.title}\" does not hold", ("law", law.title), measured=measured, suspect="the forward")
+            yield Match("V103", None, f'the law "{law.title}" does not hold', ("law", law.title), measured=measured, suspect="the forward")
 
 
 @rule("V104", "wrong shape or dtype of the value")
@@ -124,11 +146,21 @@ def value_shape(evidence: Evidence) -> Iterator[Match]:
     outputs, expected = evidence.run.outputs, evidence.expected_shapes
     for j, output in enumerate(outputs):
         if output.dtype.kind != "f":
-            yield Match("V104", None, f"the value has dtype {output.dtype}, not a floating one", ("shape", str(j)), measured={"dtype": str(output.dtype)})
+            yield Match(
+                "V104",
+                None,
+                f"the value has dtype {output.dtype}, not a floating one",
+                ("shape", str(j)),
+                measured={"dtype": str(output.dtype)},
+            )
         elif expected is not None and (j >= len(expected) or output.shape != expected[j]):
             wanted = expected[j] if j < len(expected) else "no such output"
-            yield Match("V104", None, f"the value has shape {output.shape}, the reference {wanted}", ("shape", str(j)), measured={"shape": list(output.shape)})
+            yield Match(
+                "V104",
+                None,
+                f"the value has shape {output.shape}, the reference {wanted}",
+                ("shape", str(j)),
+                measured={"shape": list(output.shape)},
+            )
     if outputs and expected is not None and len(outputs) < len(expected):
         yield Match("V104", None, f"there are {len(outputs)} outputs, the reference has {len(expected)}", ("shape", "count"))
-
-
