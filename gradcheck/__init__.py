@@ -34,7 +34,28 @@ _HOME = {
     "GradcheckError": "gradcheck.errors",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [
+    "CheckFailed",
+    "Finding",
+    "FunctionSpec",
+    "GradcheckError",
+    "Labels",
+    "Mask",
+    "OneHot",
+    "Option",
+    "Real",
+    "Result",
+    "Severity",
+    "Sign",
+    "Simplex",
+    "Verdict",
+    "__version__",
+    "at_most",
+    "check",
+    "equal",
+    "implements",
+    "spec",
+]
 
 if TYPE_CHECKING:
     from gradcheck.api import check

@@ -6,18 +6,19 @@ exact value moves when the inputs move by one rounding, plus one ulp of the outp
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flint import arb
+from flint import arb, ctx
 
 from gradcheck.bounds import amplification_limit
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 
-Recompute = Callable[[Sequence[np.ndarray]], Sequence[Any]]
+Recompute = Callable[[Sequence[Any]], Sequence[Any]]
 
 DRAWS = 2
 """Random moves tried before the worst case over every input is worked out."""
@@ -101,6 +102,19 @@ def movement(
             for t, d in zip(total, moved(shifts), strict=True):
                 t[...] = t + d
     return total
+
+
+def unavoidable_error(
+    recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], seed: int, bits: int
+) -> Callable[[bool], list[np.ndarray]]:
+    """``movement`` at ``bits``, worked out when (and only if) it is asked for."""
+
+    @functools.cache
+    def unavoidable(worst: bool) -> list[np.ndarray]:
+        with ctx.workprec(bits):
+            return movement(recompute, inputs, here, np.random.default_rng((seed, 3)), worst)
+
+    return unavoidable
 
 
 def _object(data: Any) -> np.ndarray:

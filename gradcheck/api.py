@@ -111,15 +111,15 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     return NumpyPair(getattr(forward, "__name__", "forward"), forward, vjp, names, differentiable), point
 
 
-def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
     import torch
 
-    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
-        names = _names(partial(function.forward, None), len(values))
-        label, function = function.__name__, function.apply
+    if isinstance(given, type) and issubclass(given, torch.autograd.Function):
+        function, parameters = given.apply, partial(given.forward, None)  # type: ignore[attr-defined]
     else:
-        names = _names(function.forward if isinstance(function, torch.nn.Module) else function, len(values))
-        label = getattr(function, "__name__", type(function).__name__)
+        function, parameters = given, given.forward if isinstance(given, torch.nn.Module) else given
+    names = _names(parameters, len(values))
+    label = getattr(given, "__name__", type(given).__name__)
     wanted = [_is_tensor(v) and v.requires_grad for v in values]
     if not any(wanted):
         wanted = [_is_tensor(v) and v.is_floating_point() for v in values]
@@ -131,9 +131,8 @@ def _torch(function: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Po
             raise UsageError(f"check(): {name} is {value.dtype} on {value.device}; give it in float16, float32 or float64 on the CPU")
         arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
     dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
-    return TorchCallable(label, function, names, tuple(n for n, w in zip(names, wanted, strict=True) if w)), Point(
-        arrays, dtype.name, seed, origin="given"
-    )
+    differentiable = tuple(n for n, w in zip(names, wanted, strict=True) if w)
+    return TorchCallable(label, function, names, differentiable), Point(arrays, dtype.name, seed, origin="given")
 
 
 def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:

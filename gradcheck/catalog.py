@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -64,7 +65,7 @@ def load(sources: Iterable[str] = ()) -> Catalog:
         files = sorted(p for p in path.rglob("*.py") if p.name != "__init__.py") if path.is_dir() else [path]
         if not files:
             raise SpecError(f"{source}: no spec file (*.py) in this folder")
-        modules.extend(_import(lambda p=p: _import_file(p), str(p)) for p in files)
+        modules.extend(_import(partial(_import_file, p), str(p)) for p in files)
     if not paths:
         for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
             modules.extend(_import_entry(entry.value))
@@ -100,7 +101,7 @@ def _import_entry(value: str) -> list[ModuleType | Problem]:
     if isinstance(package, Problem) or not hasattr(package, "__path__"):
         return [package]
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return [package, *(_import(lambda n=n: importlib.import_module(f"{value}.{n}"), f"{value}.{n}") for n in names)]
+    return [package, *(_import(partial(importlib.import_module, f"{value}.{n}"), f"{value}.{n}") for n in names)]
 
 
 def _import_file(path: Path) -> ModuleType:

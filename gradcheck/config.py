@@ -60,13 +60,13 @@ def parse(path: Path) -> Config:
 
 
 def _typed(path: Path, key: str, value: Any) -> Any:
-    wanted = {"specs": list, "select": list, "ignore": list, "subjects": dict}.get(key, int)
+    wanted: type = {"specs": list, "select": list, "ignore": list, "subjects": dict}.get(key, int)
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value!r} is no {'whole number' if wanted is int else wanted.__name__}")
-    if wanted is list:
+    if isinstance(value, list):
         if not all(isinstance(v, str) for v in value):
             raise UsageError(f"{path}, [tool.gradcheck]: {key} must be a list of strings")
         return tuple(value)
-    if wanted is int and value < 0:
+    if isinstance(value, int) and value < 0:
         raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is negative")
     return value

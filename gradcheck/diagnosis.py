@@ -10,7 +10,11 @@ from gradcheck.rules import Match, rank
 from gradcheck.rules.factors import describe
 
 ENOUGH_POINTS = 3
-"""An explanation that no single point can tell from chance counts when it holds at so many."""
+"""An explanation that no single point can tell from chance counts when its signature (a factor,
+say) is the same at so many."""
+
+FORWARD = ("V101", "V102", "V104")
+"""The codes that say that the forward is not the reference."""
 
 
 @dataclass
@@ -33,9 +37,13 @@ class Sightings:
     def conclusions(self) -> list[tuple[Point, Match, str]]:
         """One (first point, match, cause) for every defect, the most telling first.
 
-        A broken law is not reported beside a wrong value or gradient: it follows from it.
+        A broken law is not reported beside a wrong value or gradient: it follows from it. Nor is
+        a gradient that is right for the reference beside a wrong value.
         """
-        chosen = [_consensus(seen) for seen in self.rivals.values()]
+        groups = list(self.rivals.values())
+        if any(m.code in FORWARD for seen in groups for _, found in seen for m in found.values()):
+            groups = [seen for seen in groups if not all(m.by_forward for _, found in seen for m in found.values())]
+        chosen = [_consensus(seen) for seen in groups]
         chosen += [(point, m, m.cause) for point, m in self.single.values()]
         wrong = any(m.code[0] in "VG" and m.code not in ("V103", "G115") for _, m, _ in chosen)
         kept = [c for c in chosen if not (wrong and c[1].code == "V103")]
@@ -43,11 +51,13 @@ class Sightings:
 
 
 def _consensus(seen: list[tuple[Point, dict[str, Match]]]) -> tuple[Point, Match, str]:
+    """The most telling explanation that holds at every point; at a kink, where all is possible, only if there are no others."""
+    seen = [(p, found) for p, found in seen if "G109" not in found] or seen
     codes = set.intersection(*(set(found) for _, found in seen))
     for code in sorted(codes, key=rank):
         signature = frozenset.intersection(*(found[code].signature for _, found in seen))
-        sure = any(found[code].sure for _, found in seen) or len(seen) >= ENOUGH_POINTS
-        if signature and sure:
+        repeated = len(seen) >= ENOUGH_POINTS and "" not in signature
+        if signature and (repeated or any(found[code].sure for _, found in seen)):
             point, found = next(((p, f) for p, f in seen if f[code].sure), seen[0])
             m = found[code]
             return point, m, m.cause or describe(signature)

@@ -141,7 +141,7 @@ class _Scale:
 
 def _integers(codes: np.ndarray, at: _Scale) -> np.ndarray:
     table = np.concatenate([np.array([0.0, 1, -1, 2, -2, 3, -3]), at.kinks, at.kinks])
-    return table[codes % len(table)]
+    return np.asarray(table[codes % len(table)])
 
 
 def _ordinary(codes: np.ndarray, at: _Scale) -> np.ndarray:
@@ -162,7 +162,16 @@ def _clustered(codes: np.ndarray, at: _Scale) -> np.ndarray:
     return np.asarray(base * (1 + _digits(codes[:1]) / 2) + spread * (_digits(codes) - 0.5))
 
 
-REGIMES: dict[str, Callable[[np.ndarray, _Scale], np.ndarray]] = {
+Regime = Callable[[np.ndarray, _Scale], np.ndarray]
+
+_MIXED: tuple[Regime, ...] = (
+    _ordinary,
+    lambda codes, at: _powers(codes, 2, min(9, at.top), at.signed),
+    _integers,
+    lambda codes, at: _powers(codes, -20, -1, at.signed),
+)
+
+REGIMES: dict[str, Regime] = {
     "integers": _integers,
     "ordinary": _ordinary,
     "constant": lambda codes, at: np.full(codes.shape, _powers(codes[:1], -2, min(9, at.top), at.signed)[0] if codes.size else 0.0),
@@ -171,7 +180,7 @@ REGIMES: dict[str, Callable[[np.ndarray, _Scale], np.ndarray]] = {
     "large": lambda codes, at: _powers(codes, 2, min(9, at.top), at.signed),
     "very large": lambda codes, at: _powers(codes, min(4, at.top), min(16, at.top), at.signed),
     "clustered": _clustered,
-    "mixed": lambda codes, at: np.choose(codes % 4, [_ordinary(codes // 4, at), _powers(codes // 4, 2, min(9, at.top), at.signed), _integers(codes // 4, at), _powers(codes // 4, -20, -1, at.signed)]),
+    "mixed": lambda codes, at: np.choose(codes % 4, [make(codes // 4, at) for make in _MIXED]),
     "subnormal": lambda codes, at: np.where(codes % 2 == 1, -1.0, 1.0) * (1 + codes // 2 % 3) * float(at.info.smallest_subnormal),
     "extreme": lambda codes, at: _powers(codes, min(4, at.top), at.top, at.signed),
 }  # fmt: skip
@@ -288,7 +297,8 @@ class _Fixed(Domain):
         object.__setattr__(self, "differentiable", False)
 
     def _choices(self, draw: Draw, shape: tuple[int, ...], values: tuple[Any, ...]) -> np.ndarray:
-        return np.array(values)[draw_codes(draw, int(np.prod(shape)), len(values))].reshape(shape)
+        chosen = draw_codes(draw, int(np.prod(shape)), len(values))
+        return np.asarray(np.array(values)[chosen].reshape(shape))
 
 
 @dataclass(frozen=True, init=False)

@@ -115,8 +115,8 @@ def examine(
 
     strategy = points(spec)
     _explore(strategy, visit, settings.examples, settings.seed)
-    for further in range(1, LONGER_SEARCH if exhibit is not None else 1):
-        if set(exhibit.expects) <= {m.code for _, m, _ in sightings.conclusions()}:
+    for further in range(1, LONGER_SEARCH):
+        if exhibit is None or set(exhibit.expects) <= {m.code for _, m, _ in sightings.conclusions()}:
             break
         _explore(strategy, visit, settings.examples, settings.seed + further)
     found = []
@@ -146,7 +146,9 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
     def test(point: Point) -> None:
         body(point)
 
-    configured(hypothesis.seed(seed)(hypothesis.given(strategy)(test)))()
+    seeded: Any = hypothesis.seed(seed)(hypothesis.given(strategy)(test))
+    run_all: Any = configured(seeded)
+    run_all()
 
 
 def _shrink(
@@ -157,7 +159,7 @@ def _shrink(
     settings: Settings,
 ) -> tuple[Point, Match] | None:
     """The smallest point at which the defect of ``first`` shows, and its match there."""
-    defect = type(f"Defect{first.code}", (Exception,), {})
+    defect: type[Exception] = type(f"Defect{first.code}", (Exception,), {})
     parts = _parts(first)
     spent = 0
     best: list[tuple[Point, Match]] = []

@@ -14,68 +14,59 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE
-from gradcheck.evidence import (
-    Evidence,
-    GradientEvidence,
-    ValueEvidence,
-    _differentiable,
-    _floats,
-    _like,
-    _near,
-    _Reference,
-    _typed,
-    furthest,
-)
+from gradcheck.compare import near
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
+from gradcheck.gradients import GradientEvidence, furthest, like
 from gradcheck.localise import Local
 from gradcheck.points import Point
 from gradcheck.subject import Subject
+from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
-from gradcheck.ways.analytic import FloatRun
+from gradcheck.ways.analytic import FloatRun, copies, differentiable, in_float64
+from gradcheck.ways.autograd import Reference
 from gradcheck.ways.numeric import classical
 
 
-def gather_floats(subject: Subject, point: Point, floats: FloatRun, torch_side: _Reference | None, why: str) -> Evidence:
-    """Evidence from float64 alone; ``why`` says what kept the exact way from running."""
-    values = tuple(_value(j, c, torch_side) for j, c in enumerate(floats.outputs))
-    shapes = torch_side.shapes if torch_side is not None else None
-    if floats.failure is not None:
-        return Evidence(subject, point, floats, values, expected_shapes=shapes, why_not_exact=why)
-    primals = _floats(point)
+def float_values(floats: FloatRun, torch_side: Reference | None) -> tuple[ValueEvidence, ...]:
+    """The outputs in the dtype of the point against the reference, to half the digits of the dtype."""
+    return tuple(_value(j, c, torch_side) for j, c in enumerate(floats.outputs))
+
+
+def float_gradients(subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None) -> tuple[GradientEvidence, ...]:
+    """The gradients in float64 against float differences; undecided where float64 does not run."""
+    primals = in_float64(point)
     with np.errstate(all="ignore"):
         try:
-            outputs = subject.value(_typed(primals))
-            claimed = subject.gradient([c.copy() for c in floats.cotangents], _typed(primals), outputs)
+            claimed = subject.gradient([c.copy() for c in floats.cotangents], copies(primals), subject.value(copies(primals)))
         except Exception as error:
-            why = f"{why}; in float64 it raises {type(error).__name__}: {error}"
-            return Evidence(subject, point, floats, values, expected_shapes=shapes, why_not_exact=why)
-        gradients = tuple(
-            _gradient(subject, point, floats, torch_side, primals, k, i, claimed[i])
-            for i, k in enumerate(_differentiable(subject, primals))
-        )
-    return Evidence(
-        subject, point, floats, values, gradients, backward_accuracy=((),) * len(gradients), expected_shapes=shapes, why_not_exact=why
-    )  # fmt: skip
+            reason = f"in float64 it raises {type(error).__name__}: {error}"
+            return tuple(_open(subject.arguments[k], np.shape(primals[k]), reason) for k in differentiable(subject))
+        wanted = enumerate(differentiable(subject))
+        return tuple(_gradient(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in wanted)
 
 
-def _value(j: int, computed: np.ndarray, torch_side: _Reference | None) -> ValueEvidence:
+def _open(argument: str, shape: tuple[int, ...], reason: str) -> GradientEvidence:
+    return GradientEvidence(argument, shape, None, None, None, None, None, "undecided", reason)
+
+
+def _value(j: int, computed: np.ndarray, torch_side: Reference | None) -> ValueEvidence:
     if torch_side is None or j >= len(torch_side.shapes) or torch_side.shapes[j] != computed.shape or computed.dtype.kind != "f":
         return ValueEvidence(j, computed, None, None, None)
     reference = torch_side.outputs[j]
     eps = math.sqrt(float(np.finfo(computed.dtype).eps))
     largest = float(np.max(np.abs(reference), initial=0.0))
-    agreement, at = _near(lift(computed), lift(reference), eps, eps * largest if np.isfinite(largest) else 0.0)
+    agreement, at = near(lift(computed), lift(reference), eps, eps * largest if np.isfinite(largest) else 0.0)
     return ValueEvidence(j, computed, None, lift(reference), agreement, at)
 
 
 def _gradient(
-    subject: Subject, point: Point, floats: FloatRun, torch_side: _Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
+    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
 ) -> GradientEvidence:
     name, shape = subject.arguments[k], np.shape(primals[k])
     claimed = None if given is None else lift(np.asarray(given, dtype=np.float64))
     direction = point.direction(name)
-    slope = classical(lambda ps: subject.value(_typed(ps)), primals, k, direction, floats.cotangents)
+    slope = classical(lambda ps: subject.value(copies(ps)), primals, k, direction, floats.cotangents)
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
     common: dict[str, Any] = {
         "argument": name,
@@ -88,7 +79,7 @@ def _gradient(
         "classical": slope,
         "computed": floats.gradients[i],
         "reference": reference,
-        "like_reference": None if reference is None or claimed is None or claimed.shape != reference.shape else _like(claimed, reference),
+        "like_reference": None if reference is None or claimed is None or claimed.shape != reference.shape else like(claimed, reference),
     }
     if claimed is None or claimed.shape != shape:
         local = _localise(subject, primals, floats, k, shape)
@@ -124,7 +115,7 @@ def _gradient(
         index = furthest(claimed, local.numeric, wrong)
         unit = np.zeros(shape)
         unit[index] = 1.0
-        common["classical"] = classical(lambda ps: subject.value(_typed(ps)), primals, k, unit, floats.cotangents)
+        common["classical"] = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, floats.cotangents)
         return GradientEvidence(**common, local=local, agreement="different", wrong=wrong, worst=index, error=worst)
     if unknown:
         return GradientEvidence(**common, local=local, agreement="undecided", reason="the float differences are not sure enough")
@@ -141,8 +132,8 @@ def _localise(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int
     for at in np.ndindex(shape):
         unit = np.zeros(shape)
         unit[at] = 1.0
-        slope = classical(lambda ps: subject.value(_typed(ps)), primals, k, unit, floats.cotangents)
-        ones = classical(lambda ps: subject.value(_typed(ps)), primals, k, unit, [np.ones_like(c) for c in floats.cotangents])
+        slope = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, floats.cotangents)
+        ones = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, [np.ones_like(c) for c in floats.cotangents])
         ball = arb(slope.value, slope.bound) if math.isfinite(slope.bound) else arb(0, float("inf"))
         low, high, kink = _sides(subject, primals, floats, k, unit)
         if not kink:
@@ -155,14 +146,14 @@ def _localise(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int
 
 def _sides(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, unit: np.ndarray) -> tuple[arb, arb, bool]:
     """The range of one-sided slopes, and whether they differ as at a kink."""
-    here = subject.value(_typed(primals))
+    here = subject.value(copies(primals))
     gaps, low, high, size = [], 0.0, 0.0, 0.0
     for step in (SIDE_STEP, SIDE_STEP / 4):
         low = high = gap = size = 0.0
         up, down = list(primals), list(primals)
         h = step * max(1.0, float(np.max(np.abs(primals[k] * unit), initial=0.0)))
         up[k], down[k] = primals[k] + h * unit, primals[k] - h * unit
-        for v, a, y, b in zip(floats.cotangents, subject.value(_typed(up)), here, subject.value(_typed(down)), strict=True):
+        for v, a, y, b in zip(floats.cotangents, subject.value(copies(up)), here, subject.value(copies(down)), strict=True):
             plus, minus = v * (a - y) / h, v * (y - b) / h
             low += float(np.sum(np.minimum(plus, minus)))
             high += float(np.sum(np.maximum(plus, minus)))

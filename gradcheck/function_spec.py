@@ -90,11 +90,11 @@ class FunctionSpec:
 
     @property
     def path(self) -> str:
-        return inspect.unwrap(self.forward).__code__.co_filename
+        return str(inspect.unwrap(self.forward).__code__.co_filename)
 
     @property
     def line(self) -> int:
-        return inspect.unwrap(self.forward).__code__.co_firstlineno
+        return int(inspect.unwrap(self.forward).__code__.co_firstlineno)
 
     @property
     def differentiable(self) -> tuple[str, ...]:
@@ -124,7 +124,8 @@ class FunctionSpec:
             for p in parameters:
                 if p.name not in self.arguments and p.name not in extras:
                     raise SpecError(
-                        f"{where(body)}: the law {title!r} takes {p.name!r}, which is no argument of {self.name!r}{did_you_mean(p.name, self.arguments)}"
+                        f"{where(body)}: the law {title!r} takes {p.name!r}, which is no argument of {self.name!r}"
+                        + did_you_mean(p.name, self.arguments)
                     )
             for name, domain in extras.items():
                 if name in self.arguments or self.extras.get(name, domain) != domain:

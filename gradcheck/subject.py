@@ -90,7 +90,7 @@ class NumpyPair:
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         with standing_in(self.places if holds_exact(primals) else []):
-            return _outputs(self.forward(*primals))
+            return outputs_of(self.forward(*primals))
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         dy = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
@@ -133,11 +133,11 @@ class TorchCallable:
 
     def _call(self, tensors: Sequence[Any], exactly: bool) -> tuple[Any, ...]:
         if not exactly:
-            return _outputs(self.function(*tensors))
+            return outputs_of(self.function(*tensors))
         from gradcheck.exact.tensor import exact_mode
 
         with exact_mode():
-            return _outputs(self.function(*tensors))
+            return outputs_of(self.function(*tensors))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         exactly = holds_exact(primals)
@@ -175,7 +175,8 @@ def _array(tensor: Any, exactly: bool) -> Any:
     return tensor.detach().numpy()
 
 
-def _outputs(returned: Any) -> tuple[Any, ...]:
+def outputs_of(returned: Any) -> tuple[Any, ...]:
+    """What a forward returned, as a tuple; raises ``ReturnsNothing``."""
     outputs = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
     if not outputs or any(value is None for value in outputs):
         raise ReturnsNothing("the forward returned None" if returned is None else "the forward returned a tuple with None in it")
@@ -319,4 +320,4 @@ def _named(spec: str, target: str) -> Callable[..., Any]:
     if not callable(function):
         known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise SpecError(f"[tool.gradcheck.subjects] {spec}: {module_name} has no function {attribute!r}.{did_you_mean(attribute, known)}")
-    return function.forward if isinstance(function, Implementation) else function  # type: ignore[no-any-return]
+    return function.forward if isinstance(function, Implementation) else function

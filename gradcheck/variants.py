@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from types import FunctionType
+from functools import partial
+from types import CodeType, FunctionType
 from typing import Any
 
 from gradcheck.exact.array import ExactArray
 from gradcheck.exact.standin import standing_in
-from gradcheck.subject import NumpyPair, Subject, _outputs
+from gradcheck.subject import NumpyPair, Subject, outputs_of
 
 SMALL_CONSTANT = 1e-2
 """Constants up to this are taken for an eps."""
@@ -30,12 +31,9 @@ class Variation:
     active: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-def _small(value: Any) -> bool:
-    return type(value) is float and 0 < abs(value) <= SMALL_CONSTANT
-
-
-def _others(value: float) -> tuple[float, ...]:
-    return 0.0, -value
+def _others(value: Any) -> tuple[float, ...]:
+    """What ``value`` is replaced by, if it may be an eps; else nothing."""
+    return (0.0, -value) if type(value) is float and 0 < abs(value) <= SMALL_CONSTANT else ()
 
 
 def _how(other: float) -> str:
@@ -45,45 +43,39 @@ def _how(other: float) -> str:
 def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
     """Every small constant of the forward (an option, a literal, a default, a global) set to 0 or negated."""
     for k, value in enumerate(primals):
-        if _small(value):
-            for other in _others(value):
-                yield Variation(f"{subject.arguments[k]} {_how(other)}", primals=lambda ps, k=k, o=other: [*ps[:k], o, *ps[k + 1 :]])
+        for other in _others(value):
+            yield Variation(f"{subject.arguments[k]} {_how(other)}", primals=partial(_replaced, k, other))
     if not isinstance(subject, NumpyPair) or not isinstance(subject.forward, FunctionType):
         return
     forward = subject.forward
-    code = forward.__code__
+    code, defaults = forward.__code__, forward.__defaults__ or ()
     for i, constant in enumerate(code.co_consts):
-        if _small(constant):
-            for other in _others(constant):
-                consts = (*code.co_consts[:i], other, *code.co_consts[i + 1 :])
-                yield _with(
-                    subject,
-                    constant,
-                    other,
-                    FunctionType(
-                        code.replace(co_consts=consts), forward.__globals__, forward.__name__, forward.__defaults__, forward.__closure__
-                    ),
-                )
-    for i, default in enumerate(forward.__defaults__ or ()):
-        if _small(default):
-            for other in _others(default):
-                changed = (*forward.__defaults__[:i], other, *forward.__defaults__[i + 1 :])
-                yield _with(
-                    subject, default, other, FunctionType(code, forward.__globals__, forward.__name__, changed, forward.__closure__)
-                )
+        for other in _others(constant):
+            changed = code.replace(co_consts=tuple(_replaced(i, other, code.co_consts)))
+            yield Variation(f"the constant {constant!r} {_how(other)}", evaluate=_evaluating(subject, changed, defaults))
+    for i, default in enumerate(defaults):
+        for other in _others(default):
+            made = _evaluating(subject, code, tuple(_replaced(i, other, defaults)))
+            yield Variation(f"the default {default!r} {_how(other)}", evaluate=made)
     for name in code.co_names:
-        if _small(forward.__globals__.get(name)):
-            value = forward.__globals__[name]
-            for other in _others(value):
-                yield Variation(f"{name} {_how(other)}", active=lambda n=name, o=other: _patched(forward.__globals__, n, o))
+        for other in _others(forward.__globals__.get(name)):
+            yield Variation(f"{name} {_how(other)}", active=partial(_patched, forward.__globals__, name, other))
 
 
-def _with(subject: NumpyPair, constant: float, other: float, forward: FunctionType) -> Variation:
+def _replaced(i: int, value: Any, values: Sequence[Any]) -> list[Any]:
+    return [*values[:i], value, *values[i + 1 :]]
+
+
+def _evaluating(subject: NumpyPair, code: CodeType, defaults: tuple[Any, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """The forward of ``subject`` with other code or defaults, to be evaluated exactly."""
+    original = subject.forward
+    forward = FunctionType(code, original.__globals__, original.__name__, defaults, original.__closure__)
+
     def evaluate(primals: Sequence[Any]) -> tuple[Any, ...]:
         with standing_in(subject.places):
-            return _outputs(forward(*(p.copy() if type(p) is ExactArray else p for p in primals)))
+            return outputs_of(forward(*(p.copy() if type(p) is ExactArray else p for p in primals)))
 
-    return Variation(f"the constant {constant!r} {_how(other)}", evaluate=evaluate)
+    return evaluate
 
 
 @contextmanager

@@ -21,7 +21,10 @@ def ball(value: Any) -> arb:
         raise NotExact("complex numbers are not supported in exact arithmetic")
     if isinstance(value, int):
         return arb(int(value))
-    number = float(value)
+    try:
+        number = float(value)
+    except TypeError:
+        raise NotExact(f"{type(value).__name__} cannot be made exact") from None
     if number in (float("inf"), float("-inf")):
         return arb.pos_inf() if number > 0 else arb.neg_inf()
     return arb(number)
@@ -161,7 +164,7 @@ def ndtr(x: arb) -> arb:
 
 
 def log_ndtr(x: arb) -> arb:
-    return ndtr(x).log()
+    return (-ndtr(-x)).log1p() if x > 0 else ndtr(x).log()
 
 
 def cbrt(a: arb) -> arb:

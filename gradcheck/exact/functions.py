@@ -550,7 +550,11 @@ STRUCTURAL: set[Callable[..., Any]] = {
     np.tril, np.triu, np.copy, np.real, np.lib.stride_tricks.as_strided, np.lib.stride_tricks.sliding_window_view,
     np.matrix_transpose, np.permute_dims, *_CONTRACTIONS,
 }  # fmt: skip
-METHODS |= {"dot": lambda a, b, out=None: np.dot(a, b) if out is None else deliver(np.dot(a, b), out), "trace": np.trace, "compress": lambda a, c, axis=None: np.compress(c, a, axis)}  # fmt: skip
+METHODS |= {
+    "dot": lambda a, b, out=None: np.dot(a, b) if out is None else deliver(np.dot(a, b), out),
+    "trace": np.trace,
+    "compress": lambda a, c, axis=None: np.compress(c, a, axis),
+}
 
 
 def _inner(value: Any) -> Any:

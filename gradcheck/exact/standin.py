@@ -62,7 +62,7 @@ def _as_array(value: Any, dtype: Any = None, **_: Any) -> Any:
     return _array(value, dtype, copy=False)
 
 
-def _maker(function: Callable[..., Any], dtype_position: int) -> Callable[..., Any]:
+def _maker(function: Callable[..., Any]) -> Callable[..., Any]:
     """A factory of arrays, such as ``np.zeros``, whose floating results are exact."""
 
     @functools.wraps(function)
@@ -145,12 +145,19 @@ _TRANSCENDENTAL = (
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "sin", "cos", "tan",
     "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "reciprocal",
 )  # fmt: skip
-_LISTED = ("sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "dot", "argmax", "argmin", "cumsum", "sort", "where")  # fmt: skip
-_RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "pow": "power", "fabs": "abs", "hypot": "hypot", "atan2": "arctan2"}  # fmt: skip
+_LISTED = (
+    "sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "dot", "argmax", "argmin", "cumsum", "sort", "where",
+)  # fmt: skip
+_RENAMED = {
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
+    "pow": "power", "fabs": "abs", "hypot": "hypot", "atan2": "arctan2",
+}  # fmt: skip
+_FACTORIES = ("zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "tri")
+_SPECIAL = ("expit", "erf", "erfc", "logit", "log_ndtr", "ndtr", "gammaln", "gamma", "log_expit")
 _CONSTANTS = {"pi": arb.pi, "e": arb.const_e, "euler_gamma": arb.const_euler, "tau": lambda: 2 * arb.pi()}
 
 _numpy_names: dict[str, Any] = {
-    **{name: _maker(getattr(np, name), at) for name, at in (("zeros", 1), ("ones", 1), ("empty", 1), ("eye", 3), ("identity", 1), ("arange", 3), ("linspace", 5), ("tri", 3))},
+    **{name: _maker(getattr(np, name)) for name in _FACTORIES},
     **{name: _constant(getattr(np, name)) for name in _TRANSCENDENTAL},
     "array": _array, "asarray": _as_array, "asanyarray": _as_array, "ascontiguousarray": _as_array, "asfortranarray": _as_array,
     "full": _full,
@@ -159,12 +166,13 @@ _numpy_names: dict[str, Any] = {
 }  # fmt: skip
 _special_names: dict[str, Any] = {
     "logsumexp": _logsumexp, "softmax": _softmax, "log_softmax": _log_softmax,
-    **{name: _constant(getattr(scipy.special, name)) for name in ("expit", "erf", "erfc", "logit", "log_ndtr", "ndtr", "gammaln", "gamma", "log_expit")},
+    **{name: _constant(getattr(scipy.special, name)) for name in _SPECIAL},
 }  # fmt: skip
 _math_names: dict[str, Any] = {
     **{name: _math(getattr(np, name)) for name in _TRANSCENDENTAL if hasattr(math, name)},
     **{name: _math(getattr(np, ours)) for name, ours in _RENAMED.items()},
-    "erf": _math(scipy.special.erf), "erfc": _math(scipy.special.erfc), "lgamma": _math(scipy.special.gammaln), "gamma": _math(scipy.special.gamma),
+    "erf": _math(scipy.special.erf), "erfc": _math(scipy.special.erfc),
+    "lgamma": _math(scipy.special.gammaln), "gamma": _math(scipy.special.gamma),
     "log": lambda x, base=None: np.log(exact(x)) if base is None else np.log(exact(x)) / np.log(exact(base)),
     "floor": lambda x: int(np.floor(x)), "ceil": lambda x: int(np.ceil(x)), "trunc": int,
     "isnan": lambda x: bool(np.isnan(x)), "isinf": lambda x: bool(np.isinf(x)), "isfinite": lambda x: bool(np.isfinite(x)),
@@ -220,7 +228,7 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-Place = tuple[dict[str, Any], str, Any] | tuple[CellType, None, Any]
+Place = tuple[dict[str, Any] | CellType, str, Any]
 
 
 def places(roots: Iterable[Any]) -> list[Place]:
@@ -247,7 +255,7 @@ def places(roots: Iterable[Any]) -> list[Place]:
             except ValueError:
                 continue
             if id(value) in _STAND_INS:
-                found.append((cell, None, _STAND_INS[id(value)]))
+                found.append((cell, "", _STAND_INS[id(value)]))
             else:
                 todo.extend(_functions(value))
     return found
@@ -256,22 +264,22 @@ def places(roots: Iterable[Any]) -> list[Place]:
 @contextmanager
 def standing_in(found: list[Place]) -> Iterator[None]:
     """Put the stand-ins in place for the duration; not for use by several threads at once."""
-    before = []
+    before: list[Any] = []
     for place, name, made in found:
-        if isinstance(place, CellType):
-            before.append(place.cell_contents)
-            place.cell_contents = made
-        else:
-            before.append(place[name])
-            place[name] = made
+        before.append(place.cell_contents if isinstance(place, CellType) else place[name])
+        _put(place, name, made)
     try:
         yield
     finally:
         for (place, name, _), value in zip(reversed(found), reversed(before), strict=True):
-            if isinstance(place, CellType):
-                place.cell_contents = value
-            else:
-                place[name] = value
+            _put(place, name, value)
+
+
+def _put(place: dict[str, Any] | CellType, name: str, value: Any) -> None:
+    if isinstance(place, CellType):
+        place.cell_contents = value
+    else:
+        place[name] = value
 
 
 __all__ = ["StandIn", "balls", "places", "standing_in"]

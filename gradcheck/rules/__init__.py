@@ -28,7 +28,8 @@ class Match:
     Matches of one ``group`` are rival explanations of one fact: the one that holds at every
     point of the group is kept, the first in ``ORDER`` if several do. ``signature`` holds what
     must be the same at every point (factors, say); ``sure`` tells that this point alone
-    distinguishes the explanation from chance.
+    distinguishes the explanation from chance. ``by_forward`` marks a gradient that is right for
+    the reference: it follows from a forward that is found wrong, here or at another point.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Match:
     sure: bool = True
     cause: str = ""
     suspect: str = ""
+    by_forward: bool = False
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.evidence import Evidence
+
+SIZES = ("the number of entries of ", "the size of axis ")
 
 CONSTANTS = {
     2.0: "2",
@@ -29,8 +32,10 @@ class Factor:
     sure: bool
 
 
-def _digits(ratio: float) -> str:
-    return f"{ratio:.9g}"
+def digits(ratio: float) -> str:
+    """``ratio`` as it is shown and compared: nine digits, or two of its distance from 1."""
+    away = ratio - 1
+    return f"1 {'-' if away < 0 else '+'} {abs(away):.2g}" if abs(away) < 1e-6 else f"{ratio:.9g}"
 
 
 def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> Factor | None:
@@ -59,42 +64,42 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
 
 
 def _names(ratio: float, evidence: Evidence) -> set[str]:
-    found = {_digits(ratio)}
-    sizes: dict[str, int] = {}
-    for name, value in evidence.point.primals.items():
-        if isinstance(value, np.ndarray) and value.ndim:
-            sizes[f"the number of entries of {name}"] = value.size
-            for axis, n in enumerate(value.shape):
-                sizes[f"the size of axis {axis} of {name}"] = n
-    for what, n in sizes.items():
-        for prefix, times in (("", 1.0), ("twice ", 2.0), ("half ", 0.5)):
-            if n and math.isclose(abs(ratio), times * n, rel_tol=1e-9):
-                found.add(prefix + what)
-            if n and math.isclose(abs(ratio), times / n, rel_tol=1e-9):
-                found.add(f"{times:g} over {what}" if times != 1 else f"one over {what}")
+    """What ``ratio`` may stand for: the number itself, the sizes of arrays, the options of the function."""
+    found = {digits(ratio)}
+    size, sign = abs(ratio), "minus " if ratio < 0 else ""
+    for what, n in _quantities(evidence):
+        for prefix, over, times in (("", "one over ", 1.0), ("twice ", "two over ", 2.0), ("half ", "half over ", 0.5)):
+            if math.isclose(size, times * n, rel_tol=1e-9):
+                found.add(f"{sign}{prefix}{what}")
+            if math.isclose(size, times / n, rel_tol=1e-9):
+                found.add(f"{sign}{over}{what}")
     return found
 
 
+def _quantities(evidence: Evidence) -> Iterator[tuple[str, float]]:
+    """Numbers other than 0 that the arguments bring in, and their names."""
+    for name, value in evidence.point.primals.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.size:
+            yield f"{SIZES[0]}{name}", value.size
+            for axis, n in enumerate(value.shape):
+                yield f"{SIZES[1]}{axis} of {name}", n
+        elif isinstance(value, float) and math.isfinite(value):
+            for what, number in ((name, value), (f"(1 - {name})", 1 - value)):
+                if number:
+                    yield what, number
+
+
 def describe(names: frozenset[str]) -> str:
-    """The cause that a surviving set of names stands for, constants before sizes."""
-    names = names - {""}
-    numbers = [n for n in names if n[:1].isdigit() or n[:1] == "-"]
-    for n in numbers:
-        try:
-            value = float(n)
-        except ValueError:
-            continue
+    """The cause that a surviving set of names stands for, a plain number before sizes and options."""
+    numbers = sorted(n for n in names if n[:1].isdigit() or n[:1] == "-")
+    others = sorted(n for n in names if n and n not in numbers)
+    if numbers:
+        value = float(numbers[0].partition(" ")[0])
         for constant, text in CONSTANTS.items():
             if math.isclose(abs(value), constant, rel_tol=1e-7):
                 return f"a factor {'-' if value < 0 else ''}{text}"
-        return f"a factor {value:.6g}"
-    sizes = sorted(n for n in names if n not in numbers)
-    if not sizes:
-        numbers = sorted(numbers)
-        return f"a factor {numbers[0]}" if numbers else ""
-    mean = (
-        "a mean in one place and a sum in the other"
-        if any(s.startswith(("the number", "the size", "one over")) for s in sizes)
-        else "a constant"
-    )
-    return f"a factor {sizes[0]} ({mean})"
+        return f"a factor {numbers[0]}"
+    if not others:
+        return ""
+    mean = " (a mean in one place and a sum in the other)" if any(s in others[0] for s in SIZES) else ""
+    return f"a factor {others[0]}{mean}"

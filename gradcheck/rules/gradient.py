@@ -6,17 +6,18 @@ Every mismatch is explained as far as the evidence goes; G101 is what is left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.evidence import Evidence, GradientEvidence
 from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
-from gradcheck.rules.factors import common_factor
+from gradcheck.rules.factors import common_factor, digits
 
 
 def _mismatches(evidence: Evidence) -> Iterator[GradientEvidence]:
@@ -91,24 +92,50 @@ def _explain(code: str, g: GradientEvidence, message: str, **more: Any) -> Match
         message,
         ("gradient", g.argument),
         suspect=_suspect(g),
+        by_forward=bool(g.like_reference),
         measured={**_measured(g), **more.pop("measured", {})},
         **more,
     )
 
 
-def _same(a: np.ndarray, b: np.ndarray, g: GradientEvidence, weight: np.ndarray | None = None) -> bool:
-    """Whether two object arrays agree in every finite entry, to the tolerance of the way."""
-    if a.shape != b.shape:
-        return False
-    tolerance = FORMULA_TOLERANCE if g.numeric is not None and g.numeric.exact else FLOAT_TOLERANCE
-    scale = weight if weight is not None and weight.shape == a.shape else None
+def _each(change: Callable[[arb], arb], a: np.ndarray) -> np.ndarray:
+    """``change`` of every entry; an array also where ``a`` is 0-d."""
+    made = np.empty(a.shape, dtype=object)
     for i in np.ndindex(a.shape):
-        if not (a[i].is_finite() and b[i].is_finite()):
+        made[i] = change(a[i])
+    return made
+
+
+def _tolerance(g: GradientEvidence) -> float:
+    return 64 * (FORMULA_TOLERANCE if g.numeric is not None and g.numeric.exact else FLOAT_TOLERANCE)
+
+
+def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
+    """Whether ``a`` would be right: every entry between the slopes to the two sides."""
+    if g.local is None or a.shape != g.shape:
+        return False
+    for i in np.ndindex(a.shape):
+        low, high = g.local.lower[i], g.local.upper[i]
+        if not (a[i].is_finite() and low.is_finite() and high.is_finite()):
             return False
-        size = abs(a[i]) + abs(b[i]) + (scale[i] if scale is not None else 0)
-        if abs(a[i] - b[i]) > 64 * tolerance * size:
+        if (a[i] - high).max(low - a[i]) > _tolerance(g) * (abs(a[i]) + g.local.weight[i]):
             return False
     return True
+
+
+def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
+    """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink."""
+    if g.local is None or a.shape != g.shape or g.local.kink.all():
+        return False
+    pairs = [(a[i], g.local.ones[i]) for i in np.ndindex(a.shape) if not g.local.kink[i]]
+    if not all(p.is_finite() and q.is_finite() for p, q in pairs):
+        return False
+    return not any(abs(p - q) > _tolerance(g) * (abs(p) + abs(q)) for p, q in pairs)
+
+
+def _at_kinks(g: GradientEvidence) -> bool:
+    """Whether every wrong entry is at a kink."""
+    return g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong]))
 
 
 @rule("G101", "gradient mismatch")
@@ -153,9 +180,10 @@ def gradient_factor(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.claimed is None or g.local is None:
             continue
-        factor = common_factor(g.claimed, g.local.numeric, evidence)
-        if factor is not None:
-            message = f"the gradient of {g.argument} is {factor.ratio:.6g} times the derivative"
+        smooth = ~g.local.kink
+        factor = common_factor(g.claimed[smooth], g.local.numeric[smooth], evidence) if g.claimed.shape == g.shape else None
+        if factor is not None and _fits(_each(lambda v, r=factor.ratio: v / r, g.claimed), g):
+            message = f"the gradient of {g.argument} is {digits(factor.ratio)} times the derivative"
             yield _explain("G102", g, message, signature=factor.names, sure=factor.sure, measured={"factor": factor.ratio})
 
 
@@ -176,21 +204,10 @@ def gradient_sign(evidence: Evidence) -> Iterator[Match]:
     Source: Goodfellow, Bengio, Courville, Deep Learning, section 6.5.
     """
     for g in _mismatches(evidence):
-        if (
-            g.claimed is not None
-            and g.local is not None
-            and _same(g.claimed, _minus(g.local.numeric), g, g.local.weight)
-            and not _zero(g.claimed)
-        ):
+        if g.claimed is not None and g.local is not None and _fits(_each(lambda v: -v, g.claimed), g) and not _zero(g.claimed):
             yield _explain(
                 "G103", g, f"the gradient of {g.argument} is minus the derivative", cause="a difference or a sign the wrong way round"
             )
-
-
-def _minus(a: np.ndarray) -> np.ndarray:
-    made = np.empty_like(a)
-    made[...] = -a
-    return made
 
 
 def _zero(a: np.ndarray) -> bool:
@@ -215,7 +232,7 @@ def upstream_ignored(evidence: Evidence) -> Iterator[Match]:
     Source: Griewank, Walther, Evaluating Derivatives, 2nd edition, section 3.2.
     """
     for g in _mismatches(evidence):
-        if g.claimed is not None and g.local is not None and _same(g.claimed, g.local.ones, g) and not _zero(g.claimed):
+        if g.claimed is not None and g.local is not None and _is_for_ones(g.claimed, g) and not _zero(g.claimed):
             yield _explain(
                 "G104",
                 g,
@@ -241,7 +258,7 @@ def gradient_transposed(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.claimed is None or g.local is None or g.claimed.ndim != 2 or g.claimed.shape != g.shape[::-1]:
             continue
-        if _same(g.claimed.T, g.local.numeric, g, g.local.weight):
+        if _fits(g.claimed.T, g):
             told = g.claimed.shape != g.shape or not _zero(g.claimed)
             sure = min(g.shape) > 1 and told
             yield _explain(
@@ -270,7 +287,7 @@ def not_reduced(evidence: Evidence) -> Iterator[Match]:
         if g.claimed is None or g.local is None or g.claimed.shape == g.shape:
             continue
         reduced = _sum_to(g.claimed, g.shape)
-        if reduced is not None and _same(reduced, g.local.numeric, g, g.local.weight):
+        if reduced is not None and _fits(reduced, g):
             message = f"the gradient of {g.argument} has shape {g.claimed.shape}; summed to {g.shape} it is right"
             yield _explain(
                 "G106", g, message, sure=g.claimed.size > max(reduced.size, 1), cause="the sum over the broadcast axes is missing"
@@ -333,7 +350,7 @@ def not_a_subgradient(evidence: Evidence) -> Iterator[Match]:
     Source: Clarke, Optimization and Nonsmooth Analysis, chapter 2.
     """
     for g in _mismatches(evidence):
-        if g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong])):
+        if _at_kinks(g):
             yield _explain(
                 "G109", g, f"the gradient of {g.argument} lies outside the slopes to the two sides of a kink", cause="the case of equality"
             )
@@ -385,7 +402,7 @@ def gradient_missing(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.claimed is None:
             yield _explain("G112", g, f"there is no gradient for {g.argument}", cause="the backward returns None for it")
-        elif g.claimed.size and all(v == 0 for v in g.claimed.ravel()) and g.claimed.shape == g.shape:
+        elif g.claimed.size and all(v == 0 for v in g.claimed.ravel()) and g.claimed.shape == g.shape and not _at_kinks(g):
             yield _explain("G112", g, f"the gradient of {g.argument} is zero", cause="it is never computed, or a mask is empty")
 
 

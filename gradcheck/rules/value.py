@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.evidence import Evidence, ValueEvidence
 from gradcheck.rules import Match, rule
-from gradcheck.rules.factors import Factor, common_factor
+from gradcheck.rules.factors import Factor, common_factor, digits
 
 SUSPECT = "the forward: its own exact value and torch's differ"
 
@@ -92,7 +92,7 @@ def _factor_match(
     return Match(
         code,
         argument,
-        f"{what} is {factor.ratio:.6g} times {of}",
+        f"{what} is {digits(factor.ratio)} times {of}",
         group,
         factor.names,
         factor.sure,

@@ -115,14 +115,28 @@ def run(subject: Subject, point: Point) -> FloatRun:
     )
 
 
+def differentiable(subject: Subject) -> list[int]:
+    """The positions of the arguments that have a gradient."""
+    return [k for k, name in enumerate(subject.arguments) if name in subject.differentiable]
+
+
+def in_float64(point: Point) -> list[Any]:
+    """The primals of ``point``, floating ones in float64."""
+    return [p.astype(np.float64) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in point.primals.values()]
+
+
 class Exactly:
-    """The subject at one point in balls, evaluated at most once for every number of bits."""
+    """The subject at one point in balls, evaluated at most once for every number of bits.
+
+    ``steps`` and ``backward_steps`` count the roundings on the way to the value and to the
+    gradients (which start from the value).
+    """
 
     def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray]) -> None:
         self.subject = subject
         self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
         self.cotangents = [exact(c) for c in cotangents]
-        self.steps = 0
+        self.steps = self.backward_steps = 0
         self._values: dict[int, tuple[Any, ...]] = {}
         self._gradients: dict[int, tuple[Any, ...]] = {}
 
@@ -139,8 +153,26 @@ class Exactly:
     def gradient(self) -> tuple[Any, ...]:
         if ctx.prec not in self._gradients:
             outputs = self.value()
+            Work.steps = 0
             self._gradients[ctx.prec] = self.gradient_at(self.primals, self.cotangents, outputs)
+            self.backward_steps = self.steps + Work.steps
         return self._gradients[ctx.prec]
+
+    def value_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The value with other differentiable primals."""
+        return self.at(self._with(inputs))
+
+    def gradients_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients with other differentiable primals and, after them, cotangents."""
+        wanted = len(differentiable(self.subject))
+        primals = self._with(inputs[:wanted])
+        return self.gradient_at(primals, inputs[wanted:], self.at(primals))
+
+    def _with(self, inputs: Sequence[Any]) -> list[Any]:
+        primals = list(self.primals)
+        for k, x in zip(differentiable(self.subject), inputs, strict=True):
+            primals[k] = x
+        return primals
 
     def gradient_at(self, primals: Sequence[Any], cotangents: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         return self.subject.gradient(_fresh(cotangents), _fresh(primals), _fresh(outputs))

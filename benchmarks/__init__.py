@@ -1,0 +1,1 @@
+"""What gradcheck claims, measured: ``python -m benchmarks`` from the repository root."""

@@ -1,0 +1,68 @@
+"""``python -m benchmarks``: measure what gradcheck claims, and print it as Markdown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from benchmarks import alarms, catalog, cost, power, tables
+from gradcheck.catalog import load
+from gradcheck.function_spec import FunctionSpec
+
+PARTS = ("cost", "power", "alarms", "catalog")
+QUICK_SPECS = ("tanh", "relu", "softmax", "affine")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="Tiny sizes: four functions, few points. For trying it out; its numbers mean little.")
+@click.option("--full", is_flag=True, help="Show every function as well as the summaries.")
+@click.option("--only", multiple=True, type=click.Choice(PARTS), help="Only this part; repeatable.")
+@click.option("--write", metavar="PATH", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help=f"Also replace what stands in PATH between {tables.BEGIN} and {tables.END}.")  # fmt: skip
+def main(quick: bool, full: bool, only: tuple[str, ...], write: Path | None) -> None:
+    """Measure cost, power, false alarms and the catalog's time in one run, and print tables."""
+    if write is not None:
+        try:
+            tables.check_markers(write)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+    known = load()
+    specs = [known.specs[n] for n in QUICK_SPECS] if quick else list(known.specs.values())
+    blocks = [tables.machine()]
+    for part in only or PARTS:
+        started = time.perf_counter()
+        click.echo(f"{part} ...", err=True)
+        blocks.append(MEASURED[part](specs, quick, full))
+        click.echo(f"{part}: {time.perf_counter() - started:.0f} s", err=True)
+    text = "\n\n".join(blocks)
+    click.echo(text)
+    if write is not None:
+        tables.write_between(write, text)
+
+
+def _cost(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
+    rounds = 10 if quick else 300
+    return tables.cost(cost.measure(rounds), rounds)
+
+
+def _power(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
+    deltas = (1e-2, 1e-6, 1e-12) if quick else power.DELTAS
+    return tables.power(power.measure(specs, 3 if quick else power.POINTS, deltas), full, deltas)
+
+
+def _alarms(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
+    return tables.alarms(alarms.measure(specs, 1 if quick else 10), full)
+
+
+def _catalog(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
+    return tables.catalog(catalog.measure(5, QUICK_SPECS[:2]) if quick else catalog.measure(100))
+
+
+MEASURED: dict[str, Callable[[list[FunctionSpec], bool, bool], str]] = dict(zip(PARTS, (_cost, _power, _alarms, _catalog), strict=True))
+
+
+if __name__ == "__main__":
+    main()

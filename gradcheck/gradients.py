@@ -1,0 +1,267 @@
+"""What is measured of a gradient: the three ways along one direction, and every entry if they differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+
+from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
+from gradcheck.bounds import CONFIRM_BITS, CONSTANT_ROUNDINGS, FLOAT_TOLERANCE, FORMULA_TOLERANCE
+from gradcheck.compare import Agreement, entry, is_null
+from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
+from gradcheck.localise import Local, localise
+from gradcheck.points import Point
+from gradcheck.variants import Variation, variations
+from gradcheck.ways import Slope
+from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
+from gradcheck.ways.autograd import Reference
+from gradcheck.ways.numeric import Evaluate, Sides, central, classical, kinks, sides, smallest_exponent, suspicious
+
+Unavoidable = Callable[[bool], list[Any]]
+
+
+@dataclass(frozen=True)
+class GradientEvidence:
+    """The gradient of one argument.
+
+    ``numeric``, ``analytic`` and ``autograd`` are slopes along the point's direction, of the
+    exact ways where they could be had; ``classical`` is the numeric slope in float64, along the
+    direction or, if entries are wrong, for the entry ``worst``, which is furthest off.
+    ``claimed`` is the gradient as the backward gave it (object array, its own shape; None if it
+    gave none), ``reference`` autograd's, in float64. ``wrong`` marks entries outside the
+    subgradients. ``variants`` names changed constants of the forward for which the backward
+    would be right. ``detects`` is the smallest relative error that would have shown.
+    """
+
+    argument: str
+    shape: tuple[int, ...]
+    claimed: np.ndarray | None
+    numeric: Slope | None
+    analytic: Slope | None
+    autograd: Slope | None
+    classical: Slope | None
+    agreement: Agreement
+    reason: str = ""
+    worst: tuple[int, ...] = ()
+    kink: bool = False
+    local: Local | None = None
+    wrong: np.ndarray | None = None
+    computed: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    like_reference: bool | None = None
+    variants: tuple[str, ...] = ()
+    error: float = 0.0
+    detects: float = math.inf
+
+
+def measure_gradient(
+    exactly: Exactly, point: Point, floats: FloatRun, torch_side: Reference | None, i: int
+) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
+    """The evidence of the ``i``-th differentiable argument, and the accuracy of its float gradient."""
+    at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
+    found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
+    computed, claimed = floats.gradients[i], found.claimed
+    unavoidable: Unavoidable = _never
+    sound: tuple[Accuracy, ...] = ()
+    if claimed is not None:
+        inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
+        inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
+        unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[i],), inputs, (claimed,), point.seed, bits)
+        if computed is not None and computed.shape == claimed.shape == at.shape and computed.dtype.kind == "f":
+            flags = floats.flags[0] | floats.flags[1]
+            sound = judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
+    reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
+    if reference is not None and reference.shape != at.shape:
+        reference = None
+    evidence = GradientEvidence(
+        at.name,
+        at.shape,
+        claimed,
+        _slope("numeric", found.numeric),
+        None if found.analytic is None else _slope("analytic", found.analytic),
+        None if reference is None else Slope("autograd", float(np.sum(reference * at.direction)), math.inf, False),
+        at.classical(at.direction),
+        "undecided",
+        kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
+        computed=computed,
+        reference=reference,
+        like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,
+    )
+    if found.analytic is not None and found.analytic.is_finite() and found.numeric.is_finite():
+        difference = abs(found.analytic - found.numeric)
+        if difference <= FORMULA_TOLERANCE * found.scale or _both_null(found, bits):
+            detects = FORMULA_TOLERANCE * found.scale / abs(found.analytic)
+            detected = float(detects.mid()) if detects.is_finite() else math.inf
+            error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
+            return replace(evidence, agreement="equal", error=error, detects=detected), sound
+    return _localised(at, evidence, found, bits, unavoidable), sound
+
+
+@dataclass(frozen=True)
+class _Along:
+    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms."""
+
+    claimed: np.ndarray | None
+    numeric: arb
+    analytic: arb | None
+    scale: arb
+    sides: Sides
+
+
+class _Argument:
+    """One differentiable argument of the subject at one point, ready to be moved."""
+
+    def __init__(self, exactly: Exactly, point: Point, k: int, i: int) -> None:
+        self.exactly, self.point, self.k, self.i = exactly, point, k, i
+        self.name = exactly.subject.arguments[k]
+        self.shape: tuple[int, ...] = exactly.primals[k].shape
+        self.direction = point.direction(self.name)
+        self.exponent = smallest_exponent(list(point.primals.values()))
+
+    def sides(self, evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], closer: int = 0) -> Sides:
+        return sides(evaluate, primals, here, self.k, lift(self.direction), self.exponent - closer)
+
+    def along_direction(self) -> _Along:
+        exactly = self.exactly
+        both = self.sides(exactly.at, exactly.primals, exactly.value())
+        numeric = central(exactly.cotangents, both)
+        gradient = exactly.gradient()[self.i]
+        claimed = None if gradient is None else lift(gradient)
+        if claimed is None or claimed.shape != self.shape:
+            return _Along(claimed, numeric, None, abs(numeric), both)
+        terms = [p * q for p, q in zip(claimed.ravel(), lift(self.direction).ravel(), strict=True)]
+        return _Along(claimed, numeric, sum(terms, arb(0)), sum((abs(t) for t in terms), abs(numeric)), both)
+
+    def still_differs(self, first: Sides, bits: int) -> bool:
+        """Whether the two sides differ as much when the step shrinks: a kink."""
+        exactly = self.exactly
+        with ctx.workprec(bits + 2 * CONFIRM_BITS):
+            return bool(kinks(first, self.sides(exactly.at, exactly.primals, exactly.value(), CONFIRM_BITS)).any())
+
+    def classical(self, direction: np.ndarray) -> Slope | None:
+        """The float slope, for comparison; None where the subject does not run in float64."""
+        if not direction.size:
+            return None
+        cotangents = [to_float(lift(c)) for c in self.exactly.cotangents]
+        try:
+            return classical(lambda ps: self.exactly.subject.value(copies(ps)), in_float64(self.point), self.k, direction, cotangents)
+        except Exception:
+            return None
+
+    def localised(self) -> Local:
+        exactly = self.exactly
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent)
+
+    def explained_by(self, variation: Variation, found: _Along) -> bool:
+        """Whether the backward is right for the forward with a changed constant."""
+        if found.analytic is None:
+            return False
+        try:
+            with variation.active():
+                primals = variation.primals(self.exactly.primals)
+                evaluate = variation.evaluate or self.exactly.at
+                both = self.sides(evaluate, primals, evaluate(primals))
+        except Exception:
+            return False
+        return bool(abs(central(self.exactly.cotangents, both) - found.analytic) <= FORMULA_TOLERANCE * found.scale)
+
+
+WELL_BELOW = 2.0**-20
+"""A radius this far below the tolerance cannot sway a verdict."""
+
+
+def _is_sure(found: _Along) -> bool:
+    if found.analytic is None:
+        return True
+    difference = found.analytic - found.numeric
+    if not difference.is_finite() or difference.rad() <= WELL_BELOW * FORMULA_TOLERANCE * found.scale:
+        return True
+    return is_null(found.numeric) and is_null(found.analytic)
+
+
+def _local_is_sure(local: Local) -> bool:
+    return all(
+        not n.is_finite() or n.rad() <= WELL_BELOW * FORMULA_TOLERANCE * w or is_null(n)
+        for n, w in zip(local.numeric.ravel(), local.weight.ravel(), strict=True)
+    )
+
+
+def _both_null(found: _Along, bits: int) -> bool:
+    return bits >= TIE_BITS and found.analytic is not None and bool(found.analytic.contains(0)) and bool(found.numeric.contains(0))
+
+
+def _never(worst: bool) -> list[Any]:
+    raise AssertionError("there is no gradient to move")
+
+
+def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
+    """A mismatch, looked at entry by entry before anybody is accused."""
+    local, bits = settle(at.localised, _local_is_sure, start=bits + 4 * CONFIRM_BITS)
+    evidence = replace(evidence, local=local, kink=bool(local.kink.any()) or evidence.kink)
+    if found.claimed is None:
+        some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
+        return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
+    if found.claimed.shape != at.shape:
+        return replace(evidence, agreement="different", reason="shape")
+    wrong, unknown, worst = _outside(found.claimed, local, lift(unavoidable(False)[0]))
+    if wrong.any():
+        with ctx.workprec(bits):
+            variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
+        index = furthest(found.claimed, local.numeric, wrong)
+        unit = np.zeros(at.shape)
+        unit[index] = 1.0
+        shown = at.classical(unit)
+        return replace(evidence, agreement="different", wrong=wrong, worst=index, error=worst, variants=variants, classical=shown)
+    if unknown:
+        return replace(evidence, agreement="undecided", reason="the point lies on the edge of the domain")
+    return replace(evidence, agreement="equal", wrong=wrong)
+
+
+def _outside(claimed: np.ndarray, local: Local, moves: np.ndarray) -> tuple[np.ndarray, bool, float]:
+    """Which entries lie outside their subgradients, whether some could not be told, and the largest relative error."""
+    wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), False, 0.0
+    for i in np.ndindex(claimed.shape):
+        g, low, high, move = (entry(balls, i) for balls in (claimed, local.lower, local.upper, moves))
+        size = entry(local.weight, i) + abs(g)
+        if not low.is_finite() or not high.is_finite():
+            unknown = True
+            continue
+        allowance = FORMULA_TOLERANCE * size + (CONSTANT_ROUNDINGS * move if move.is_finite() else 0)
+        outside = (g - high).max(low - g)
+        if not g.is_finite() or outside > allowance:
+            wrong[i] = True
+            worst = max(worst, float((outside / size).mid()) if g.is_finite() else math.inf)
+        elif not outside <= allowance and not outside.contains(0):
+            unknown = True
+    return wrong, unknown, worst
+
+
+def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:
+    """The wrong entry with the largest difference; one that is not finite goes first."""
+    best = -1.0
+    where: tuple[int, ...] = ()
+    for index in np.argwhere(wrong):
+        i = tuple(int(n) for n in index)
+        difference = float(abs(entry(claimed, i) - entry(numeric, i)).mid())
+        difference = difference if math.isfinite(difference) else math.inf
+        if difference > best:
+            best, where = difference, i
+    return where
+
+
+def _slope(way: str, ball: arb) -> Slope:
+    return Slope(way, float(ball.mid()) if ball.is_finite() else math.nan, float(ball.rad()) if ball.is_finite() else math.inf, True)
+
+
+def like(claimed: np.ndarray, reference: np.ndarray) -> bool:
+    """Whether a gradient is autograd's but for rounding: to half the digits of its largest entry."""
+    mine = to_float(claimed)
+    if not np.isfinite(mine).all() or not np.isfinite(reference).all():
+        return False
+    return bool(np.all(np.abs(mine - reference) <= FLOAT_TOLERANCE * np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))))
