@@ -31,7 +31,7 @@ def main(quick: bool, full: bool, only: tuple[str, ...], write: Path | None) -> 
             raise click.ClickException(str(error)) from None
     known = load()
     specs = [known.specs[n] for n in QUICK_SPECS] if quick else list(known.specs.values())
-    blocks = [tables.machine()]
+    blocks = [tables.machine(), *(["A quick run, too small for its numbers to mean much."] if quick else [])]
     for part in only or PARTS:
         started = time.perf_counter()
         click.echo(f"{part} ...", err=True)

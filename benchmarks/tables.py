@@ -74,7 +74,7 @@ def power(rows: Sequence[Power], full: bool, deltas: Sequence[float] = DELTAS) -
         header = ["function", *(f"{c}, {k}" for k in kinds.values() for c in checkers)]
         parts.append(table(header, lines))
     about = (
-        f"Every gradient, or one entry of the first, is multiplied by 1 + d, d from {deltas[0]:.0e} to {deltas[-1]:.0e} by powers of ten: "
+        f"Every gradient, or one entry of the first, is multiplied by 1 + d, d being {', '.join(_error(d) for d in deltas)}: "
         "the smallest d down to which all are found at one of the same ordinary float64 points. "
         "A point at which a checker accuses the right gradient does not count. \"none\": not even the largest is found."
     )

@@ -17,7 +17,6 @@ from gradcheck.errors import GradcheckError, NothingToCheck, UsageError, did_you
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gradcheck.catalog import Catalog
     from gradcheck.findings import Report, Result
 
 LATEST = Path("reports")
@@ -135,7 +134,7 @@ def run(
     made = runner.report(results, settings, sources, subject, time.perf_counter() - started)
     _show(console, made)
     _write(made, targets)
-    ctx.exit(_status(made, catalog, known))
+    ctx.exit(_status(made, known))
 
 
 def _is_path(word: str) -> bool:
@@ -207,14 +206,13 @@ def _baseline(path: str | None) -> set[tuple[str, str, str | None]]:
     return {(s["name"], f["code"], f["argument"]) for s in load(path)["subjects"] for f in s["findings"]}
 
 
-def _status(report: Report, catalog: Catalog, known: set[tuple[str, str, str | None]]) -> int:
+def _status(report: Report, known: set[tuple[str, str, str | None]]) -> int:
+    """The exit status: an error of ours, then one of a spec's, then findings that are not known."""
     from gradcheck.findings import Severity, Verdict
 
-    unusable = {(p.path, p.line) for p in catalog.problems}
-    if any(r.verdict is Verdict.ERROR and (r.path, r.line) not in unusable for r in report.subjects):
-        return OURS
-    if unusable:
-        return USAGE
+    faults = {r.measurements.get("fault") for r in report.subjects if r.verdict is Verdict.ERROR}
+    if faults:
+        return USAGE if faults == {"spec"} else OURS
     for result in report.subjects:
         if result.kind == "exhibit":
             if result.verdict is Verdict.FAIL:

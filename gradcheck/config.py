@@ -23,7 +23,7 @@ class Config:
     specs: tuple[str, ...] = ()
     examples: int = 100
     seed: int = 0
-    jobs: int = 0
+    jobs: int | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     subjects: Mapping[str, Any] = field(default_factory=dict)
@@ -45,9 +45,12 @@ def read(start: Path | None = None) -> Config:
 def parse(path: Path) -> Config:
     """The ``[tool.gradcheck]`` table of ``path``."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("gradcheck", {})
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from error
+    table = tools.get("gradcheck", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: tool.gradcheck = {table!r} is no table; begin it with the line [tool.gradcheck]")
     known = {f.name: f for f in fields(Config)}
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -67,6 +70,23 @@ def _typed(path: Path, key: str, value: Any) -> Any:
         if not all(isinstance(v, str) for v in value):
             raise UsageError(f"{path}, [tool.gradcheck]: {key} must be a list of strings")
         return tuple(value)
-    if isinstance(value, int) and value < 0:
-        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is negative")
+    if isinstance(value, int) and value < (key == "examples"):
+        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is below {int(key == 'examples')}")
+    if isinstance(value, dict):
+        for spec, entry in value.items():
+            if not _names_functions(entry):
+                raise UsageError(
+                    f"{path}, [tool.gradcheck.subjects]: {spec} = {entry!r} names no function; "
+                    'write "module:function", or {forward = "module:function", vjp = "module:function"}'
+                )
     return value
+
+
+def _names_functions(entry: Any) -> bool:
+    if isinstance(entry, dict):
+        return (
+            "forward" in entry
+            and set(entry) <= {"forward", "vjp"}
+            and all(isinstance(v, str) and _names_functions(v) for v in entry.values())
+        )
+    return isinstance(entry, str) and all(entry.partition(":"))

@@ -80,12 +80,11 @@ class Tally:
             for a in accuracies:
                 self.amplification[stage][a.dtype] = max(self.amplification[stage].get(a.dtype, 0.0), a.amplification)
         for law in e.laws:
-            order = {"different": "fail", "equal": "pass", "undecided": "inconclusive"}
-            before = self.laws.get(law.title, "inconclusive")
-            if before != "fail" and (law.agreement != "undecided"):
-                self.laws[law.title] = order[law.agreement]
-            else:
-                self.laws.setdefault(law.title, before)
+            if law.agreement == "undecided":
+                self.undecided[f"the law {law.title!r}: {law.reason or 'not decided'}"] += 1
+                self.laws.setdefault(law.title, "inconclusive")
+            elif self.laws.get(law.title) != "fail":
+                self.laws[law.title] = "fail" if law.agreement == "different" else "pass"
 
 
 def examine(
@@ -233,7 +232,7 @@ def conclude(
     codes = {f.code for f in findings if f.severity is not Severity.NOTE}
     errors = {f.code for f in findings if f.severity is Severity.ERROR}
     open_arguments = [a for a in subject.differentiable if not tally.decided.get(a)]
-    mathematics = "fail" if any(c[0] in "VGR" for c in errors) else "inconclusive" if open_arguments or _values_open(tally) else "pass"
+    mathematics = "fail" if any(c[0] in "VGR" for c in errors) else "inconclusive" if open_arguments or _open(tally) else "pass"
     measured_arithmetic = any(tally.amplification.values())
     arithmetic = "fail" if any(c.startswith("N1") for c in codes) else "pass" if measured_arithmetic else "inconclusive"
     verdict = Verdict.FAIL if errors else Verdict.INCONCLUSIVE if mathematics == "inconclusive" else Verdict.PASS
@@ -265,8 +264,10 @@ def conclude(
     )
 
 
-def _values_open(tally: Tally) -> bool:
-    return bool(tally.values) and not tally.values["equal"] and not tally.values["different"]
+def _open(tally: Tally) -> bool:
+    """Whether the value was never compared for sure, or some law never decided."""
+    values_open = bool(tally.values) and not tally.values["equal"] and not tally.values["different"]
+    return values_open or "inconclusive" in tally.laws.values()
 
 
 def _confidence(way: str, detects: float, tally: Tally, open_arguments: Sequence[str]) -> str:

@@ -51,6 +51,8 @@ def judge_law(subject: Subject, law: Any, point: Point) -> LawEvidence:
         relations, bits = settle(compute, sure)
     except (NotExact, Undecided) as error:
         return LawEvidence(law.title, "undecided", reason=str(error), line=line)
+    except Exception as error:
+        return LawEvidence(law.title, "undecided", reason=f"it raises {type(error).__name__}: {error}", line=line)
     undecided = False
     for relation in relations:
         agreement, index, left, right = _judge(relation, bits)

@@ -17,6 +17,7 @@ from typing import Any
 from gradcheck import __version__
 from gradcheck.catalog import Catalog, Problem, load
 from gradcheck.config import Config
+from gradcheck.errors import SpecError
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Report, Result, Verdict
 from gradcheck.function_spec import Exhibit, FunctionSpec
@@ -80,8 +81,10 @@ def perform(task: Task, settings: Settings) -> Result:
         if task.exhibit is not None:
             return examine_exhibit(spec, spec.exhibits[task.exhibit], settings)
         return examine_spec(spec, settings)
+    except SpecError as error:
+        return lost(task, str(error), SPEC, time.perf_counter() - started)
     except Exception as error:
-        return lost(task, f"{type(error).__name__}: {error}", time.perf_counter() - started)
+        return lost(task, f"gradcheck itself failed: {type(error).__name__}: {error}", OURS, time.perf_counter() - started)
 
 
 def examine_spec(spec: FunctionSpec, settings: Settings) -> Result:
@@ -95,8 +98,12 @@ def examine_exhibit(spec: FunctionSpec, exhibit: Exhibit, settings: Settings) ->
     return examine(on_show(spec, exhibit), spec, reference(spec), settings, kind="exhibit", exhibit=exhibit, laws=laws)
 
 
-def lost(task: Task, reason: str, seconds: float = 0.0) -> Result:
-    """The result of a task that gradcheck itself could not carry out."""
+SPEC, OURS = "spec", "gradcheck"
+"""Whose fault an error is: it decides the exit status."""
+
+
+def lost(task: Task, reason: str, fault: str = OURS, seconds: float = 0.0) -> Result:
+    """The result of a task that could not be carried out, through the ``fault`` of the spec or of gradcheck."""
     spec = _catalog(task.sources).find(task.spec)
     name, path, line = task.spec, spec.path, spec.line
     kind = "exhibit" if task.exhibit is not None else "submission" if task.module else "spec"
@@ -104,15 +111,14 @@ def lost(task: Task, reason: str, seconds: float = 0.0) -> Result:
         name = f"{task.spec}: {spec.exhibits[task.exhibit].title}"
         path, found = locate(spec.exhibits[task.exhibit].body)
         line = found or line
-    return Result(
-        path, name, line, kind, kind, task.spec, Verdict.ERROR, None, {"reason": f"gradcheck itself failed: {reason}", "seconds": seconds}
-    )
+    measurements = {"reason": reason, "fault": fault, "seconds": seconds}
+    return Result(path, name, line, kind, kind, task.spec, Verdict.ERROR, None, measurements)
 
 
 def unusable(problem: Problem) -> Result:
     """The result that stands for a spec file, or a spec, that could not be loaded."""
     name = os.path.basename(problem.path)
-    return Result(problem.path, name, problem.line, "spec", "spec", None, Verdict.ERROR, None, {"reason": problem.message})
+    return Result(problem.path, name, problem.line, "spec", "spec", None, Verdict.ERROR, None, {"reason": problem.message, "fault": SPEC})
 
 
 def run(tasks: Sequence[Task], settings: Settings, jobs: int, seen: Callable[[Result], None] = lambda result: None) -> list[Result]:
@@ -136,7 +142,7 @@ def run(tasks: Sequence[Task], settings: Settings, jobs: int, seen: Callable[[Re
                 seen(result)
         left = [i for i in waiting if i not in found]
         if left and jobs == 1:
-            found[left[0]] = lost(tasks[left[0]], "the worker process died")
+            found[left[0]] = lost(tasks[left[0]], "the worker process died while it ran this")
             seen(found[left[0]])
             left = left[1:]
         waiting, jobs = left, 1

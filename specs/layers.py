@@ -217,20 +217,20 @@ def _standardised(x, eps):
 
 
 def _standardised_vjp(g, x, eps):
-    """The gradient of ``_standardised``: (eps (g - mean g) + variance r) / (variance + eps)^(3/2).
+    """The gradient of ``_standardised``, by its Jacobian J / (N (variance + eps)^(3/2)).
 
-    r is what remains of g when the straight line in x that fits it best is taken away. Taken away
-    literally, as in the textbook's g - mean g - x_hat mean(g x_hat), it cancels: r is 0 in a batch of
-    two, and at a point whose fellows are tied. By Cauchy and Binet, N^2 variance r_i is the sum over
-    j < k of x_j - x_k times a determinant of the points i, j, k: in differences these zeros are exact.
+    J_ij is minus eps + mean_k (x_i - x_k) (x_j - x_k), and J_ii is (N - 1) eps plus the sum of
+    (x_j - x_k)^2 / N over all pairs without i. They are 0 but for the eps in a batch of two, and at a
+    point whose fellows are tied; there the textbook's g - mean g - x_hat mean(g x_hat) cancels, while
+    differences of the inputs give these zeros exactly. The price is cubic in N.
     """
     n = x.shape[-1]
-    dx, dg = (v[..., :, None] - v[..., None, :] for v in (x, g))
-    x_jk, g_jk = dx[..., None, :, :], dg[..., None, :, :]
-    x_ij, g_ij = dx[..., :, :, None], dg[..., :, :, None]
-    remains = np.sum(x_jk * (x_jk * g_ij - x_ij * g_jk), axis=(-2, -1)) / (2 * n * n)
+    others = 1 - np.eye(n, dtype=x.dtype)
+    apart = x[..., :, None] - x[..., None, :]
+    own = eps * (n - 1) + np.sum(others @ (apart * apart) * others, axis=-1, keepdims=True) / (2 * n)
+    cross = eps + apart @ np.swapaxes(apart, -1, -2) / n
     spread = np.mean(_centred(x) ** 2, axis=-1, keepdims=True) + eps
-    return (eps * np.mean(dg, axis=-1) + remains) / (spread * np.sqrt(spread))
+    return (np.where(others == 1, -cross, own) @ g[..., None])[..., 0] / (n * spread * np.sqrt(spread))
 
 
 @spec(

@@ -198,6 +198,10 @@ def _ours_or_foreign(module: str) -> bool:
     return (root in _FOREIGN and module != "__main__") or (root == "gradcheck" and not module.startswith("gradcheck.specs"))
 
 
+MOST_LISTED = 256
+"""Longer lists and tables hold data, not functions."""
+
+
 def _functions(value: Any) -> Iterator[FunctionType]:
     """The Python functions that calling ``value`` may run."""
     if isinstance(value, FunctionType):
@@ -206,15 +210,20 @@ def _functions(value: Any) -> Iterator[FunctionType]:
             yield from _functions(value.__wrapped__)
     elif isinstance(value, MethodType):
         yield from _functions(value.__func__)
-        yield from _functions(type(value.__self__))
+        yield from _functions(value.__self__ if isinstance(value.__self__, type) else type(value.__self__))
     elif isinstance(value, functools.partial):
         yield from _functions(value.func)
     elif isinstance(value, type):
-        if not _ours_or_foreign(value.__module__):
-            for attribute in vars(value).values():
-                inner = attribute.__func__ if isinstance(attribute, (classmethod, staticmethod)) else attribute
-                if isinstance(inner, FunctionType):
-                    yield inner
+        for attribute in [a for base in value.__mro__ if not _ours_or_foreign(base.__module__) for a in vars(base).values()]:
+            inner = attribute.__func__ if isinstance(attribute, (classmethod, staticmethod)) else attribute
+            inner = inner.fget if isinstance(inner, property) else inner.func if isinstance(inner, functools.cached_property) else inner
+            if isinstance(inner, FunctionType):
+                yield inner
+    elif isinstance(value, (dict, list, tuple)):
+        if len(value) <= MOST_LISTED:
+            for entry in value.values() if isinstance(value, dict) else value:
+                if callable(entry):
+                    yield from _functions(entry)
     elif isinstance(getattr(value, "forward", None), FunctionType):
         yield value.forward
     elif callable(value) and not isinstance(value, np.ufunc):
@@ -234,13 +243,14 @@ Place = tuple[dict[str, Any] | CellType, str, Any]
 def places(roots: Iterable[Any]) -> list[Place]:
     """Every global name and closure cell, in all that ``roots`` can reach, to be replaced."""
     found: list[Place] = []
-    seen: set[int] = set()
+    seen: set[tuple[int, ...]] = set()
     todo = [f for root in roots for f in _functions(root)]
     while todo:
         function = todo.pop()
-        if id(function.__code__) in seen or _ours_or_foreign(function.__module__ or ""):
+        key = (id(function.__code__), id(function.__globals__), *(id(cell) for cell in function.__closure__ or ()))
+        if key in seen or _ours_or_foreign(function.__module__ or ""):
             continue
-        seen.add(id(function.__code__))
+        seen.add(key)
         for name in dict.fromkeys(_names(function.__code__)):
             value = function.__globals__.get(name)
             if id(value) in _STAND_INS:

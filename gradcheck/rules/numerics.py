@@ -3,56 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from gradcheck.accuracy import Accuracy
-from gradcheck.evidence import Evidence
+from gradcheck.compare import entry
+from gradcheck.evidence import Evidence, GradientEvidence, ValueEvidence
 from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
 
 
-def _accuracies(evidence: Evidence) -> Iterator[tuple[str | None, Accuracy]]:
-    """The value's, then the gradients'; what is not finite in the value goes on in the gradients."""
-    for accuracy in evidence.forward_accuracy:
-        yield None, accuracy
-    if _broken(evidence):
-        return
-    for gradient, accuracies in zip(evidence.gradients, evidence.backward_accuracy, strict=True):
-        for accuracy in accuracies:
-            yield gradient.argument, accuracy
+@dataclass(frozen=True)
+class _Broken:
+    """A result that is not finite, or was lost to an overflow, though the function has a value there."""
 
+    argument: str | None
+    index: tuple[int, ...]
+    number: float
+    exact: float
+    dtype: str
+    flags: frozenset[str]
 
-def _broken(evidence: Evidence) -> bool:
-    return any(a.trouble == "not finite" for a in evidence.forward_accuracy)
-
-
-def _cause(accuracy: Accuracy) -> str:
-    """The code for a result that is not finite though the exact one is."""
-    if "overflow" in accuracy.flags:
-        return "N101"
-    if ("divide by zero" in accuracy.flags and np.isinf(accuracy.computed)) or "underflow" in accuracy.flags:
-        return "N102"
-    return "N103" if np.isnan(accuracy.computed) else "N101"
+    @property
+    def code(self) -> str:
+        """The rule it belongs to, told by the floating-point exceptions on the way."""
+        if "overflow" in self.flags:
+            return "N101"
+        if "underflow" in self.flags or ("divide by zero" in self.flags and np.isinf(self.number)):
+            return "N102"
+        return "N103" if np.isnan(self.number) else "N101"
 
 
 def _what(argument: str | None) -> str:
     return "the value" if argument is None else f"the gradient of {argument}"
 
 
-def _measured(accuracy: Accuracy) -> dict[str, Any]:
-    return {
-        "index": list(accuracy.index), "value": accuracy.computed, "exact": accuracy.exact, "dtype": accuracy.dtype,
-        "amplification": accuracy.amplification, "limit": accuracy.limit, "flags": sorted(accuracy.flags),
-    }  # fmt: skip
+def _accuracies(evidence: Evidence) -> Iterator[tuple[str | None, Accuracy]]:
+    """The value's, then the gradients'; what is not finite in the value goes on in the gradients."""
+    yield from ((None, a) for a in evidence.forward_accuracy)
+    if not any(a.trouble == "not finite" for a in evidence.forward_accuracy):
+        for gradient, found in zip(evidence.gradients, evidence.backward_accuracy, strict=True):
+            yield from ((gradient.argument, a) for a in found)
 
 
-def _not_finite(evidence: Evidence, code: str, how: str) -> Iterator[Match]:
-    for argument, accuracy in _accuracies(evidence):
-        if accuracy.trouble == "not finite" and _cause(accuracy) == code:
-            message = f"{_what(argument)} is {accuracy.computed} in {accuracy.dtype}, {how}; exactly it is {accuracy.exact:.6g}"
-            yield Match(code, argument, message, measured=_measured(accuracy))
+def _swallowed(a: Accuracy) -> bool:
+    """Zero because something overflowed on the way, as in x / inf."""
+    return a.trouble == "inaccurate" and a.computed == 0 and "overflow" in a.flags
+
+
+def _broken(evidence: Evidence) -> Iterator[_Broken]:
+    for argument, a in _accuracies(evidence):
+        if a.trouble == "not finite" or _swallowed(a):
+            yield _Broken(argument, a.index, a.computed, a.exact, a.dtype, a.flags)
+    forward, backward = evidence.run.flags
+    for value in evidence.values:
+        yield from (_Broken(None, *b, value.computed.dtype.name, forward) for b in _undefined_values(value))
+    for gradient in evidence.gradients:
+        yield from (_Broken(gradient.argument, *b, evidence.point.dtype, forward | backward) for b in _undefined_gradients(gradient))
+
+
+Entry = tuple[tuple[int, ...], float, float]
+
+
+def _undefined_values(value: ValueEvidence) -> Iterator[Entry]:
+    """The first entry without a value even in exact arithmetic, where the reference (if there is one) has one."""
+    computed = np.asarray(value.computed)
+    if computed.dtype.kind != "f" or (value.reference is not None and value.reference.shape != computed.shape):
+        return
+    for index in np.argwhere(~np.isfinite(computed)):
+        i = tuple(int(n) for n in index)
+        if value.exact is not None and (value.exact.shape != computed.shape or entry(value.exact, i).is_finite()):
+            continue
+        if value.reference is None:
+            if np.isnan(computed[i]):
+                yield i, float(computed[i]), float("nan")
+                return
+        elif entry(value.reference, i).is_finite():
+            yield i, float(computed[i]), float(entry(value.reference, i).mid())
+            return
+
+
+def _undefined_gradients(g: GradientEvidence) -> Iterator[Entry]:
+    """The first entry without a value even in exact arithmetic, where the forward has slopes."""
+    if g.wrong is None or g.claimed is None or g.local is None or g.computed is None or g.computed.shape != g.shape:
+        return
+    for index in np.argwhere(g.wrong):
+        i = tuple(int(n) for n in index)
+        if not entry(g.claimed, i).is_finite():
+            yield i, float(g.computed[i]), float(entry(g.local.numeric, i).mid())
+            return
+
+
+def _matches(evidence: Evidence, code: str, how: str) -> Iterator[Match]:
+    for b in _broken(evidence):
+        if b.code == code:
+            exact = "" if np.isnan(b.exact) else f"; exactly it is {b.exact:.6g}"
+            measured = {"index": list(b.index), "value": b.number, "exact": b.exact, "dtype": b.dtype, "flags": sorted(b.flags)}
+            yield Match(code, b.argument, f"{_what(b.argument)} is {b.number} in {b.dtype}, {how}{exact}", measured=measured)
 
 
 @rule("N101", "overflow on the way")
@@ -74,7 +122,7 @@ def overflow(evidence: Evidence) -> Iterator[Match]:
 
     Source: Blanchard, Higham, Higham, IMA Journal of Numerical Analysis 41 (2021), on softmax and log-sum-exp.
     """
-    yield from _not_finite(evidence, "N101", "after an overflow on the way")
+    yield from _matches(evidence, "N101", "after an overflow on the way")
 
 
 @rule("N102", "underflow into a logarithm or a division")
@@ -91,7 +139,7 @@ def underflow(evidence: Evidence) -> Iterator[Match]:
 
     Source: Blanchard, Higham, Higham, IMA Journal of Numerical Analysis 41 (2021).
     """
-    yield from _not_finite(evidence, "N102", "after something became zero on the way")
+    yield from _matches(evidence, "N102", "after something became zero on the way")
 
 
 @rule("N103", "not a number")
@@ -111,42 +159,7 @@ def not_a_number(evidence: Evidence) -> Iterator[Match]:
 
     Source: SciPy documentation, scipy.special.xlogy and rel_entr.
     """
-    yield from _not_finite(evidence, "N103", "where nothing overflowed")
-    for value in evidence.values:
-        computed = np.asarray(value.computed)
-        if computed.dtype.kind != "f" or _broken(evidence):
-            continue
-        for index in np.argwhere(np.isnan(computed)):
-            i = tuple(int(n) for n in index)
-            undefined = value.exact is None or not value.exact[i].is_finite()
-            theirs = value.reference[i] if value.reference is not None and value.reference.shape == computed.shape else None
-            if undefined and (value.reference is None or (theirs is not None and theirs.is_finite())):
-                exact = float(theirs.mid()) if theirs is not None else float("nan")
-                message = "the value is NaN" + (f"; the reference has {exact:.6g}" if theirs is not None else " at this input")
-                yield Match(
-                    "N103", None, message, measured={"index": list(i), "value": float("nan"), "exact": exact, "dtype": computed.dtype.name}
-                )
-                break
-    for gradient in evidence.gradients:
-        if gradient.wrong is None or gradient.claimed is None or gradient.computed is None or np.shape(gradient.computed) != gradient.shape:
-            continue
-        for index in np.argwhere(gradient.wrong):
-            i = tuple(int(n) for n in index)
-            if not gradient.claimed[i].is_finite() and gradient.local is not None:
-                number = float(np.asarray(gradient.computed)[i])
-                message = f"the gradient of {gradient.argument} is {number} where the function has slopes"
-                yield Match(
-                    "N103",
-                    gradient.argument,
-                    message,
-                    measured={
-                        "index": list(i),
-                        "value": number,
-                        "exact": float(gradient.local.numeric[i].mid()),
-                        "dtype": evidence.point.dtype,
-                    },
-                )
-                break
+    yield from _matches(evidence, "N103", "where nothing overflowed")
 
 
 @rule("N104", "accuracy lost", Severity.WARNING)
@@ -165,13 +178,15 @@ def accuracy_lost(evidence: Evidence) -> Iterator[Match]:
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, chapter 1.
     """
-    for argument, accuracy in _accuracies(evidence):
-        if accuracy.trouble == "inaccurate":
+    for argument, a in _accuracies(evidence):
+        if a.trouble == "inaccurate" and not _swallowed(a):
             message = (
-                f"{_what(argument)} is {accuracy.computed:.6g} in {accuracy.dtype}, exactly {accuracy.exact:.6g}: "
-                f"{accuracy.amplification:.1e} times the unavoidable error (a sound evaluation: at most {accuracy.limit:.0f})"
+                f"{_what(argument)} is {a.computed:.6g} in {a.dtype}, exactly {a.exact:.6g}: "
+                f"{a.amplification:.1e} times the unavoidable error (a sound evaluation: at most {a.limit:.0f})"
             )
-            yield Match("N104", argument, message, measured=_measured(accuracy))
+            measured = {"index": list(a.index), "value": a.computed, "exact": a.exact, "dtype": a.dtype}
+            measured |= {"amplification": a.amplification, "limit": a.limit, "flags": sorted(a.flags)}
+            yield Match("N104", argument, message, measured=measured)
 
 
 @rule("N110", "silently changes dtype", Severity.WARNING)

@@ -58,7 +58,7 @@ def test_rounding_does_as_numpy(x: float) -> None:
 def test_power_does_as_numpy_and_is_exact_where_it_can_be(a: float, b: float) -> None:
     found = balls.power(arb(a), arb(b))
     assert float(found.mid()) == pytest.approx(float(np.power(float(a), float(b))), rel=1e-14)
-    if b == int(b) and b >= 0 or a in (0, 9, 0.25):
+    if b == int(b) and 0 <= b < 100 or a in (0, 9, 0.25):
         assert found.is_exact()
 
 
@@ -84,14 +84,14 @@ def test_special_values(function: Callable[..., arb], args: tuple[float, ...], v
 @pytest.mark.parametrize(
     ("function", "x", "value"),
     [
-        (balls.expit, -800.0, 3.7e-348), (balls.softplus, -800.0, 3.7e-348), (balls.log_expit, 800.0, -3.7e-348), (balls.softplus, 1e5, 1e5),
-        (balls.log_expit, -1e5, -1e5), (balls.expit, 1e5, 1.0), (balls.log_ndtr, -50.0, -1254.83), (balls.log_ndtr, 40.0, -3.66e-350), (balls.ndtr, -40.0, 3.66e-350),
+        (balls.expit, -800, "3.67e-348"), (balls.softplus, -800, "3.67e-348"), (balls.log_expit, 800, "-3.67e-348"), (balls.softplus, 1e5, "1e5"),
+        (balls.log_expit, -1e5, "-1e5"), (balls.expit, 1e5, "1"), (balls.log_ndtr, -50, "-1254.83"), (balls.log_ndtr, 40, "-3.66e-350"), (balls.ndtr, -40, "3.66e-350"),
     ],
 )  # fmt: skip
-def test_far_out_the_balls_stay_tight(function: Callable[[arb], arb], x: float, value: float) -> None:
+def test_far_out_the_balls_stay_tight(function: Callable[[arb], arb], x: float, value: str) -> None:
     found = function(arb(x))
     assert found.rel_accuracy_bits() > 150
-    assert bool(abs(found - arb(str(value))) < abs(found) / 100)
+    assert bool(abs(found - arb(value)) < abs(found) / 100)
 
 
 @pytest.mark.parametrize("name", ["expit", "softplus", "log_expit", "ndtr", "log_ndtr", "cbrt", "gammaln"])

@@ -147,6 +147,28 @@ def decorated(f):
 def wrapped(x):
     out = np.zeros(2); out[:] = x; return out
 
+def buffered(n):
+    return np.zeros(n)
+
+@decorated
+def wrapped_second(x):
+    return buffered(2) + double(x)
+
+def both_wrapped(x):
+    out = wrapped(x)
+    return out + wrapped_second(x)
+
+class Child(Layer):
+    def forward(self, x):
+        return self.helper(x) + self.buffer
+
+def inherited(x):
+    return Child().forward(x)
+
+def from_a_table(x):
+    return nested["f"](x) + steps[0](x)
+
+steps = [double, alias]
 closed = closure()
 part = functools.partial(lambda k, x: np.zeros(2) + k * x, 3.0)
 jumped = functools.partial(functools.partial(imported_name))
@@ -176,14 +198,14 @@ def user() -> Iterator[types.ModuleType]:
 
 
 def exactly(function: Callable[..., Any]) -> Any:
-    with standing_in(places((function,))):
+    with ctx.workprec(200), standing_in(places((function,))):
         return function(exact(np.array([0.5, 2.0])))
 
 
 @pytest.mark.parametrize(
     "name",
     """alias module_name imported_name renamed through_helper through_module helper_buffer instance new_instance called_instance inner_function
-    comprehension inner_lambda from_math from_special recursive local_import closed part jumped uses_closed wrapped generator""".split(),
+    comprehension inner_lambda from_math from_special recursive local_import closed part jumped uses_closed wrapped both_wrapped inherited from_a_table generator""".split(),
 )
 def test_all_that_can_be_reached_is_exact_and_left_as_it_was(name: str, user: types.ModuleType) -> None:
     function = getattr(user, name)
@@ -193,7 +215,7 @@ def test_all_that_can_be_reached_is_exact_and_left_as_it_was(name: str, user: ty
     found = exactly(function)
     assert type(found) is ExactArray
     np.testing.assert_allclose([float(a) for a in found.data.ravel()], np.ravel(expected), rtol=1e-14)
-    assert found.data.ravel()[0].rel_accuracy_bits() > 50
+    assert found.data.ravel()[0].rel_accuracy_bits() > 150
     assert [dict(vars(m)) for m in modules] == before
     assert type(function(np.array([0.5, 2.0]))) is not ExactArray
     assert user.np is np
@@ -252,7 +274,7 @@ def test_constants_are_not_rounded() -> None:
     with ctx.workprec(300):
         true = [arb.pi(), arb.const_e(), arb.pi(), arb.const_e(), 2 * arb.pi(), arb(2).sqrt(), arb(2).log(), arb(2).sqrt(), arb.const_e(), arb(0.5).erf(), arb.const_euler()]
         for found, value in zip(exactly(constants), true, strict=True):
-            assert found.data[()].rel_accuracy_bits() > 250
+            assert found.data[()].rel_accuracy_bits() > 150
             assert found.data[()].overlaps(value)
 
 
