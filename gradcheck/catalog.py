@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import linecache
+import os
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -58,18 +61,25 @@ def load(sources: Iterable[str] = ()) -> Catalog:
     """
     modules: list[ModuleType | Problem] = []
     paths = list(sources)
+    seen: set[Path] = set()
     for source in paths:
         path = Path(source)
         if not path.exists():
             raise SpecError(f"{source}: no such file or folder")
-        files = sorted(p for p in path.rglob("*.py") if p.name != "__init__.py") if path.is_dir() else [path]
+        files = sorted(p for p in path.rglob("*.py") if _may_hold_specs(p.relative_to(path))) if path.is_dir() else [path]
         if not files:
             raise SpecError(f"{source}: no spec file (*.py) in this folder")
-        modules.extend(_import(partial(_import_file, p), str(p)) for p in files)
+        new = [p for p in files if p.resolve() not in seen]
+        seen.update(p.resolve() for p in new)
+        modules.extend(_import(partial(_import_file, p), str(p)) for p in new)
     if not paths:
         for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
             modules.extend(_import_entry(entry.value))
     return _merge(modules)
+
+
+def _may_hold_specs(path: Path) -> bool:
+    return path.name != "__init__.py" and not any(part.startswith(".") for part in path.parts)
 
 
 def _merge(modules: Iterable[ModuleType | Problem]) -> Catalog:
@@ -100,19 +110,32 @@ def _import_entry(value: str) -> list[ModuleType | Problem]:
     package = _import(lambda: importlib.import_module(value), value)
     if isinstance(package, Problem) or not hasattr(package, "__path__"):
         return [package]
-    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return [package, *(_import(partial(importlib.import_module, f"{value}.{n}"), f"{value}.{n}") for n in names)]
+    names = [f"{value}.{name}" for name in sorted(info.name for info in pkgutil.iter_modules(package.__path__))]
+    return [package, *(_import(partial(importlib.import_module, name), _origin(name)) for name in names)]
+
+
+def _origin(name: str) -> str:
+    """The file of the module ``name``, or its name if there is none."""
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return name
+    return (found and found.origin) or name
 
 
 def _import_file(path: Path) -> ModuleType:
     full = path.resolve()
-    name = f"gradcheck_specs_{full.stem}_{hashlib.sha256(str(full).encode()).hexdigest()[:8]}"
+    if full.suffix != ".py":
+        raise SpecError("not a Python file (*.py)")
+    # The text is part of the name: a file that was edited is another module.
+    name = f"gradcheck_specs_{full.stem}_{hashlib.sha256(bytes(full) + full.read_bytes()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     made = importlib.util.spec_from_file_location(name, full)
     if made is None or made.loader is None:
-        raise SpecError(f"{path}: not a Python file")
+        raise SpecError("not a Python file (*.py)")
     module = importlib.util.module_from_spec(made)
+    linecache.checkcache(str(full))
     defined.pop(name, None)
     sys.modules[name] = module
     try:
@@ -132,14 +155,15 @@ def _import(load_module: Callable[[], ModuleType], path: str) -> ModuleType | Pr
 
 def _blame(error: BaseException, path: str) -> tuple[int | None, str]:
     """The line of ``path`` at which ``error`` left it, and the error in a sentence."""
-    if isinstance(error, SyntaxError) and error.filename:
+    here = os.path.realpath(path)
+    if isinstance(error, SyntaxError) and error.filename and os.path.realpath(error.filename) == here:
         return error.lineno, f"it does not parse: {error.msg}"
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if Path(f.filename).stem == Path(path).stem.rpartition(".")[2] or f.filename == path
-    ]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.realpath(f.filename) == here]
     line = frames[-1].lineno if frames else None
     if isinstance(error, SpecError):
+        # The message may begin with a place of its own, which is the more exact one.
+        place = re.match(r"(?P<path>.+?):(?P<line>\d+): ", str(error))
+        if place and os.path.realpath(place["path"]) == here:
+            return int(place["line"]), str(error)[place.end() :]
         return line, str(error)
     return line, f"it does not import: {type(error).__name__}: {error}"

@@ -70,8 +70,9 @@ def _typed(path: Path, key: str, value: Any) -> Any:
         if not all(isinstance(v, str) for v in value):
             raise UsageError(f"{path}, [tool.gradcheck]: {key} must be a list of strings")
         return tuple(value)
-    if isinstance(value, int) and value < (key == "examples"):
-        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is below {int(key == 'examples')}")
+    least = 1 if key == "examples" else 0
+    if isinstance(value, int) and value < least:
+        raise UsageError(f"{path}, [tool.gradcheck]: {key} = {value} is below {least}")
     if isinstance(value, dict):
         for spec, entry in value.items():
             if not _names_functions(entry):

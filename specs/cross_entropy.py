@@ -13,6 +13,7 @@ from scipy.special import rel_entr
 from gradcheck import Labels, OneHot, Option, Real, Simplex, at_most, equal, spec
 from gradcheck.lazy import torch
 
+
 def _is_label(labels, classes):
     """The mask of shape (batch, classes) of the labels."""
     return np.arange(classes) == labels[:, None]

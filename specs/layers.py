@@ -227,7 +227,7 @@ def _standardised_vjp(g, x, eps):
     n = x.shape[-1]
     others = 1 - np.eye(n, dtype=x.dtype)
     apart = x[..., :, None] - x[..., None, :]
-    own = eps * (n - 1) + np.sum(others @ (apart * apart) * others, axis=-1, keepdims=True) / (2 * n)
+    own = np.sum(others * (eps + others @ (apart * apart) / (2 * n)), axis=-1, keepdims=True)
     cross = eps + apart @ np.swapaxes(apart, -1, -2) / n
     spread = np.mean(_centred(x) ** 2, axis=-1, keepdims=True) + eps
     return (np.where(others == 1, -cross, own) @ g[..., None])[..., 0] / (n * spread * np.sqrt(spread))
