@@ -23,7 +23,7 @@ YARDSTICK = "torch.autograd.gradcheck, fast"
 
 @dataclass(frozen=True)
 class Cost:
-    """The median seconds of one check, and their ratio to the median of the yardstick."""
+    """The median CPU seconds of one check, and their ratio to the median of the yardstick."""
 
     name: str
     seconds: float
@@ -57,7 +57,10 @@ def checks() -> dict[str, Callable[[], Any]]:
 
 
 def measure(rounds: int) -> list[Cost]:
-    """Every check once per round, one after the other; the first, untimed round warms up and asserts that all pass."""
+    """Every check once per round, one after the other; the first, untimed round warms up and asserts that all pass.
+
+    CPU seconds, since a busy machine interrupts long checks more often than short ones; none of them waits for anything.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -68,9 +71,9 @@ def measure(rounds: int) -> list[Cost]:
         times: dict[str, list[float]] = {name: [] for name in todo}
         for _ in range(rounds):
             for name, check in todo.items():
-                started = time.perf_counter()
+                started = time.process_time()
                 check()
-                times[name].append(time.perf_counter() - started)
+                times[name].append(time.process_time() - started)
     finally:
         torch.set_num_threads(threads)
     yardstick = times[YARDSTICK]

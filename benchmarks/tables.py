@@ -36,7 +36,7 @@ def claim(text: str, met: bool, measured: str) -> str:
 
 
 def cost(rows: Sequence[Cost], rounds: int) -> str:
-    shown = table(["one check", "median ms", "ratio to fast"], [(r.name, f"{r.seconds * 1e3:.2f}", f"{r.ratio:.2f}") for r in rows])
+    shown = table(["one check", "median CPU ms", "ratio to fast"], [(r.name, f"{r.seconds * 1e3:.2f}", f"{r.ratio:.2f}") for r in rows])
     worst = max((r for r in rows if r.ours), key=lambda r: r.ratio)
     verdict = claim("a check is no slower than fast mode", worst.ratio <= SLOWEST, f"Slowest: {worst.name}, {worst.ratio:.2f} times.")
     about = f"tanh of {INPUTS} inputs; one torch thread; {rounds} interleaved rounds; ratio of medians to {YARDSTICK}."

@@ -18,8 +18,9 @@ from gradcheck.evidence import gather
 from gradcheck.examine import Settings, Tally, conclude, examine, finding
 from gradcheck.findings import Result
 from gradcheck.points import Point
-from gradcheck.rules import match
+from gradcheck.rules import codes, match
 from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, reference
+from gradcheck.ways.analytic import run
 
 NEARBY = 3
 """Points near the given one at which a mismatch is looked at again, before its cause is named."""
@@ -35,8 +36,8 @@ def check(
     examples: int = 100,
     seed: int = 0,
     cotangent: Any = None,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    select: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
 ) -> Result:
     """Is the gradient right, and is the arithmetic sound?
 
@@ -53,10 +54,14 @@ def check(
     ``check(spec="softmax", forward=..., vjp=...)`` draws ``examples`` points from the spec and
     compares with its torch reference too; without ``vjp``, ``forward`` is a torch callable.
 
-    ``cotangent`` (an array, or a tuple of them for several outputs) replaces the random one.
+    ``cotangent`` (an array, or a tuple of them for several outputs) replaces the random one;
+    ``select`` and ``ignore`` are codes or prefixes of codes, such as "G" or ("G", "N101").
     Raises ``UsageError`` for arguments that fit none of these.
     """
-    settings = Settings(examples, seed, tuple(select), tuple(ignore))
+    for name, value, smallest in (("examples", examples, 1), ("seed", seed, 0)):
+        if not isinstance(value, int) or value < smallest:
+            raise UsageError(f"check(): {name}={value!r}; give a whole number, at least {smallest}")
+    settings = Settings(examples, seed, _codes("check(): select", select), _codes("check(): ignore", ignore))
     if spec is not None:
         if args or forward is None:
             raise UsageError(f"check(spec={spec!r}) needs forward=, and takes no other positional arguments; {_USAGE}")
@@ -67,15 +72,36 @@ def check(
         raise UsageError(f"check() was given nothing to call; {_USAGE}")
     rest = given[1:]
     if any(_is_tensor(v) for v in rest):
+        if not _is_tensor(rest[0]) and callable(rest[0]):
+            raise UsageError("check(forward, vjp, *primals) takes arrays, not tensors; give tensor.numpy(), or a torch function alone")
         subject, point = _torch(given[0], rest, seed)
     elif rest and callable(rest[0]):
         subject, point = _pair(given[0], rest[0], rest[1:], seed)
     else:
         raise UsageError(f"check() was given a function but neither a vjp nor tensors; {_USAGE}")
     if cotangent is not None:
-        parts = cotangent if isinstance(cotangent, tuple) else (cotangent,)
-        point = replace(point, given=tuple(np.asarray(c, dtype=np.float64) for c in parts))
+        point = replace(point, given=_cotangents(subject, point, cotangent))
     return _at(subject, point, settings)
+
+
+def _codes(where: str, words: str | Sequence[str]) -> tuple[str, ...]:
+    return codes([words] if isinstance(words, str) else words, where)
+
+
+def _cotangents(subject: Subject, point: Point, cotangent: Any) -> tuple[np.ndarray, ...]:
+    parts = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+    try:
+        given = tuple(np.asarray(c.detach() if _is_tensor(c) else c, dtype=np.float64) for c in parts)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"check(): cotangent={cotangent!r} is no array of numbers: {error}") from error
+    shapes, wanted = [c.shape for c in given], [o.shape for o in run(subject, point).outputs]
+    if wanted and shapes != wanted:
+        raise UsageError(f"check(): the cotangent has {_shapes(shapes)}, the output {_shapes(wanted)}; give one array for every output")
+    return given
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return f"the shape {shapes[0]}" if len(shapes) == 1 else f"the shapes {', '.join(map(str, shapes))}"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -100,7 +126,7 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     floating = [isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values]
     names = _names(forward, len(values))
     if not any(floating):
-        raise UsageError("check(): none of the primals is a floating array; there is nothing to differentiate")
+        raise UsageError("check(): none of the primals is a real floating array (a list is none); there is nothing to differentiate")
     dtype = np.result_type(*(v.dtype for v, f in zip(values, floating, strict=True) if f))
     if dtype not in (np.float16, np.float32, np.float64):
         raise UsageError(f"check(): primals of dtype {dtype}; float16, float32 and float64 can be checked")
@@ -114,6 +140,9 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
 def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
     import torch
 
+    owner = getattr(given, "__self__", None)
+    if isinstance(owner, type) and issubclass(owner, torch.autograd.Function) and given.__name__ == "apply":
+        given = owner
     if isinstance(given, type) and issubclass(given, torch.autograd.Function):
         function, parameters = given.apply, partial(given.forward, None)  # type: ignore[attr-defined]
     else:
@@ -127,12 +156,20 @@ def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point
         raise UsageError("check(): none of the tensors is floating; there is nothing to differentiate")
     arrays: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
-        if _is_tensor(value) and (value.is_cuda or value.dtype in (torch.bfloat16, torch.complex64, torch.complex128)):
-            raise UsageError(f"check(): {name} is {value.dtype} on {value.device}; give it in float16, float32 or float64 on the CPU")
+        if _is_tensor(value) and (value.device.type != "cpu" or value.layout != torch.strided or value.dtype not in _torch_dtypes()):
+            what = value.dtype if value.layout == torch.strided else f"{value.dtype}, {value.layout},"
+            raise UsageError(f"check(): {name} is {what} on {value.device}; give it dense, in float16, float32 or float64, on the CPU")
         arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
     dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
     differentiable = tuple(n for n, w in zip(names, wanted, strict=True) if w)
     return TorchCallable(label, function, names, differentiable), Point(arrays, dtype.name, seed, origin="given")
+
+
+def _torch_dtypes() -> tuple[Any, ...]:
+    import torch
+
+    real = (torch.float16, torch.float32, torch.float64)
+    return (*real, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LATEST = Path("reports")
 FOUND, USAGE, OURS, NOTHING = 1, 2, 3, 5
+INTERRUPTED = 130
+"""As of a shell command that Ctrl-C ended; 1 would claim a finding."""
 
 
 class _Commands(click.Group):
@@ -42,7 +44,10 @@ class _Commands(click.Group):
         except GradcheckError as error:
             click.echo(f"gradcheck: {error}", err=True)
             ctx.exit(USAGE)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, KeyboardInterrupt):
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("gradcheck: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException):
             raise
         except Exception as error:
             if os.environ.get("GRADCHECK_TRACEBACK"):
@@ -65,13 +70,13 @@ def main() -> None:
 
 
 def _codes(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    from gradcheck.rules import rules
+    return _known_codes(parameter.opts[0], value)
 
-    codes = tuple(c.strip().upper() for chunk in value for c in chunk.split(",") if c.strip())
-    for code in codes:
-        if not any(known.startswith(code) for known in rules()):
-            raise UsageError(f"{parameter.opts[0]} {code}: no rule has this code.{did_you_mean(code, rules())}")
-    return codes
+
+def _known_codes(where: str, value: tuple[str, ...]) -> tuple[str, ...]:
+    from gradcheck.rules import codes
+
+    return codes(value, where) if value else ()
 
 
 @main.command()
@@ -88,14 +93,15 @@ def _codes(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 )
 @click.option("--examples", type=click.IntRange(min=1), help="Points for every subject.  [default: 100]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the generated points.  [default: 0]")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one per core]")
+@click.option("--jobs", type=click.IntRange(min=0), help="Worker processes; 0: work in this one.  [default: one per core]")
+@click.option("--timeout", type=click.FloatRange(min=0), default=300, show_default=True, help="Seconds for one subject; 0: no limit.")
 @click.option("--select", metavar="CODES", multiple=True, callback=_codes, help="Only these codes or prefixes, such as G,N101.")
 @click.option("--ignore", metavar="CODES", multiple=True, callback=_codes, help="Not these codes or prefixes.")
 @click.option("--baseline", metavar="PATH", help="A JSON report: only findings that are not in it count.")
 @click.pass_context
 def run(
     ctx: click.Context, spec: tuple[str, ...], subject: str | None, reports: tuple[str, ...], examples: int | None,
-    seed: int | None, jobs: int | None, select: tuple[str, ...], ignore: tuple[str, ...], baseline: str | None,
+    seed: int | None, jobs: int | None, timeout: float, select: tuple[str, ...], ignore: tuple[str, ...], baseline: str | None,
 ) -> None:  # fmt: skip
     """Check the catalog, or SPEC... out of it: names, files or folders.
 
@@ -111,14 +117,22 @@ def run(
     config = configuration.read()
     targets = [parse_target(t) for t in reports] + [("json", LATEST / "latest.json"), ("html", LATEST / "latest.html")]
     for _, path in targets:
-        check_writable(path)
+        try:
+            check_writable(path)
+        except UsageError as error:
+            hint = f" Every run writes {LATEST}/latest.json and {LATEST}/latest.html: run in another folder, or move {LATEST!s} away."
+            raise UsageError(f"{error}{hint if path.parent == LATEST else ''}") from error
     known = _baseline(baseline)
     paths = [s for s in spec if _is_path(s)]
     names = [s for s in spec if not _is_path(s)]
     sources = paths or list(config.specs)
     settings = Settings(
-        examples or config.examples, config.seed if seed is None else seed, select or config.select, ignore or config.ignore
-    )  # fmt: skip
+        examples or config.examples,
+        config.seed if seed is None else seed,
+        select or _known_codes("[tool.gradcheck] select", config.select),
+        ignore or _known_codes("[tool.gradcheck] ignore", config.ignore),
+    )
+    jobs = config.jobs if jobs is None else jobs
     catalog = load(sources)
     if subject is not None:
         tasks = runner.of_subject(catalog, sources, names, subject, config)
@@ -129,10 +143,13 @@ def run(
         raise NothingToCheck(f"nothing to check: {where}.")
     console = _console()
     started = time.perf_counter()
-    results = _watch(console, tasks, settings, jobs or config.jobs or os.cpu_count() or 1)
+    results = _watch(console, tasks, settings, (os.cpu_count() or 1) if jobs is None else jobs, timeout)
     results += [runner.unusable(p) for p in catalog.problems]
     made = runner.report(results, settings, sources, subject, time.perf_counter() - started)
     _show(console, made)
+    if known:
+        old = sum((result.name, f.code, f.argument) in known for result, f in made.findings if result.kind != "exhibit")
+        console.print(f"Findings that {baseline} has already, and that do not count: {old}.", markup=False, soft_wrap=True)
     _write(made, targets)
     ctx.exit(_status(made, known))
 
@@ -147,7 +164,7 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def _watch(console: Console, tasks: list[Any], settings: Any, jobs: int) -> list[Result]:
+def _watch(console: Console, tasks: list[Any], settings: Any, jobs: int, timeout: float) -> list[Result]:
     """Run the tasks behind a progress bar (on a terminal; nothing elsewhere)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -162,7 +179,7 @@ def _watch(console: Console, tasks: list[Any], settings: Any, jobs: int) -> list
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(tasks), last="")
-        return runner.run(tasks, settings, jobs, lambda result: progress.update(bar, advance=1, last=result.name[:24]))
+        return runner.run(tasks, settings, jobs, lambda result: progress.update(bar, advance=1, last=result.name[:24]), timeout)
 
 
 def _show(console: Console, report: Report) -> None:
@@ -203,7 +220,10 @@ def _baseline(path: str | None) -> set[tuple[str, str, str | None]]:
         return set()
     from gradcheck.report.model import load
 
-    return {(s["name"], f["code"], f["argument"]) for s in load(path)["subjects"] for f in s["findings"]}
+    try:
+        return {(s["name"], f["code"], f["argument"]) for s in load(path)["subjects"] for f in s["findings"]}
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path}: a subject or a finding in it is not complete ({error!r}); write the report again.") from error
 
 
 def _status(report: Report, known: set[tuple[str, str, str | None]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +50,7 @@ class Tally:
     exact: int = 0
     kinks: int = 0
     error: float = 0.0
+    others: dict[str, list[float]] = field(default_factory=dict)
     decided: dict[str, int] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
     why_not_exact: Counter[str] = field(default_factory=Counter)
@@ -74,6 +76,11 @@ class Tally:
             self.decided[g.argument] = self.decided.get(g.argument, 0) + 1
             if math.isfinite(g.error):
                 self.error = max(self.error, g.error)
+            if g.numeric is not None and not g.kink and g.agreement == "equal" and 0 < g.scale < math.inf:
+                for other in (g.autograd, g.classical):
+                    if other is not None and math.isfinite(other.value):
+                        apart = abs(other.value - g.numeric.value) / g.scale
+                        self.others.setdefault("autograd" if other is g.autograd else "classical", []).append(apart)
             if g.agreement == "equal":
                 self.detects[g.argument] = min(self.detects.get(g.argument, math.inf), g.detects)
         for stage, accuracies in (("forward", e.forward_accuracy), ("backward", [a for row in e.backward_accuracy for a in row])):
@@ -85,6 +92,10 @@ class Tally:
                 self.laws.setdefault(law.title, "inconclusive")
             elif self.laws.get(law.title) != "fail":
                 self.laws[law.title] = "fail" if law.agreement == "different" else "pass"
+
+    def float_errors(self) -> dict[str, float]:
+        """The median relative error, against the numeric way, of autograd and of the classical difference."""
+        return {way: statistics.median(errors) for way, errors in self.others.items()}
 
 
 def examine(
@@ -244,7 +255,7 @@ def conclude(
     measurements: dict[str, Any] = {
         "family": family, "examples": tally.examples, "mathematics": mathematics, "arithmetic": arithmetic, "way": way,
         "why_not_exact": [f"{why} ({n} points)" for why, n in tally.why_not_exact.most_common(5)],
-        "max_error": tally.error, "amplification": tally.amplification, "kinks": tally.kinks,
+        "max_error": tally.error, "float_errors": tally.float_errors(), "amplification": tally.amplification, "kinks": tally.kinks,
         "undecided": dict(tally.undecided), "laws": tally.laws, "seconds": seconds,
         "confidence": _confidence(way, detects, tally, open_arguments),
     }  # fmt: skip

@@ -97,6 +97,7 @@ class Result:
     ``measurements`` has the keys ``examples`` (points evaluated), ``mathematics`` and
     ``arithmetic`` (each "pass", "fail" or "inconclusive"), ``way`` ("exact" or "float"),
     ``why_not_exact`` (list of str), ``max_error`` (analytic against numeric, relative),
+    ``float_errors`` (the median error of "autograd" and "classical" in float64),
     ``amplification`` (largest, by dtype, of "forward" and "backward"), ``kinks`` (points at a
     kink), ``undecided`` (points without a verdict, by reason), ``laws`` (title to verdict),
     ``confidence`` (a sentence), ``expects`` (exhibits: the codes on show) and ``seconds``.

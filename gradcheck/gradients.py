@@ -35,7 +35,8 @@ class GradientEvidence:
     direction or, if entries are wrong, for the entry ``worst``, which is furthest off.
     ``claimed`` is the gradient as the backward gave it (object array, its own shape; None if it
     gave none), ``reference`` autograd's, in float64. ``wrong`` marks entries outside the
-    subgradients. ``variants`` names changed constants of the forward for which the backward
+    subgradients. ``scale`` is the sum of the magnitudes of the terms of the analytic slope, to which
+    errors are relative. ``variants`` names changed constants of the forward for which the backward
     would be right. ``detects`` is the smallest relative error that would have shown.
     """
 
@@ -56,6 +57,7 @@ class GradientEvidence:
     reference: np.ndarray | None = None
     like_reference: bool | None = None
     variants: tuple[str, ...] = ()
+    scale: float = 0.0
     error: float = 0.0
     detects: float = math.inf
 
@@ -88,6 +90,7 @@ def measure_gradient(
         None if reference is None else Slope("autograd", float(np.sum(reference * at.direction)), math.inf, False),
         at.classical(at.direction),
         "undecided",
+        scale=float(found.scale.mid()) if found.scale.is_finite() else math.inf,
         kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
         computed=computed,
         reference=reference,

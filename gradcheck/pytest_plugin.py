@@ -98,6 +98,7 @@ class ProblemItem(pytest.Item):
         return Path(self.problem.path), (self.problem.line or 1) - 1, self.name
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     sources = config.getoption("gradcheck_specs")
     if not sources:

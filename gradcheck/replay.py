@@ -14,7 +14,7 @@ from gradcheck.findings import Finding, Result, Verdict
 from gradcheck.function_spec import FunctionSpec
 from gradcheck.points import replayed
 from gradcheck.report import model
-from gradcheck.rules import Match, match
+from gradcheck.rules import Match, match, rank
 from gradcheck.subject import Subject, bind, house, implementations, on_show, reference
 
 
@@ -31,13 +31,25 @@ def replay(source: str, id: str) -> tuple[Result, Finding | None]:
     if entry.get("example") is None:
         raise UsageError(f"{id}: the report holds no inputs for this finding")
     point = replayed(model.example_from_dict(entry["example"]))
+    if tuple(point.primals) != subject.arguments:
+        before, now = ", ".join(point.primals), ", ".join(subject.arguments)
+        raise UsageError(f"{id} was found with the arguments {before}; {spec.name!r} takes {now} now")
     matches = match(gather(subject, point, reference(spec), spec.laws if entry["code"] == "V103" else ()))
-    seen = again(matches, Match(entry["code"], entry["argument"], "", sure=False))
+    seen = again(matches, Match(entry["code"], entry["argument"], "", signature=frozenset(), sure=False))
+    # A wrong gradient that is now wrong in another way has not gone.
+    rivals = [m for m in matches if m.group and m.argument == entry["argument"] and m.code[0] == entry["code"][0]]
+    seen = seen or min(rivals, key=lambda m: rank(m.code), default=None)
     path, line, _ = subject.location
     shown = Result(
         path, recorded["name"], line, recorded["kind"], recorded["convention"], spec.name, Verdict.FAIL if seen else Verdict.PASS
     )
-    return shown, make_finding(subject, point, seen, entry.get("cause", "")) if seen else None
+    return shown, make_finding(subject, point, seen, _cause(entry, seen)) if seen else None
+
+
+def _cause(entry: dict[str, Any], seen: Match) -> str:
+    """The recorded cause, which many points agreed on, if it is still the same defect."""
+    same = seen.code == entry["code"] and seen.measured.get("factor") == entry["measured"].get("factor")
+    return str(entry.get("cause", "")) if same else ""
 
 
 def _subject(recorded: dict[str, Any], spec: FunctionSpec, module: str | None) -> Subject:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import signal
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -42,7 +46,7 @@ class Task:
 
 def of_catalog(catalog: Catalog, sources: Sequence[str], names: Sequence[str]) -> list[Task]:
     """The specs called ``names`` (all, if there are none) and their exhibits."""
-    chosen = [catalog.find(name) for name in names] or list(catalog.specs.values())
+    chosen = [catalog.find(name) for name in dict.fromkeys(names)] or list(catalog.specs.values())
     specs = [Task(tuple(sources), s.name) for s in chosen]
     return specs + [Task(tuple(sources), s.name, exhibit=i) for s in chosen for i in range(len(s.exhibits))]
 
@@ -56,8 +60,12 @@ def of_subject(catalog: Catalog, sources: Sequence[str], names: Sequence[str], m
     found = implementations(module, config.subjects)
     for name in names:
         catalog.find(name)
-    for spec, _, _ in found:
-        catalog.find(spec)
+    for spec, forward, _ in found:
+        try:
+            catalog.find(spec)
+        except SpecError as error:
+            path, line = locate(forward)
+            raise SpecError(f"{path}:{line}: {error}") from None
     return [
         Task(tuple(sources), spec, module=module, entry=i, named=named)
         for i, (spec, _, _) in enumerate(found)
@@ -70,21 +78,60 @@ def _catalog(sources: tuple[str, ...]) -> Catalog:
     return load(sources)
 
 
-def perform(task: Task, settings: Settings) -> Result:
+class OutOfTime(BaseException):
+    """The time for one subject is up; an ``except Exception`` in the code under test does not stop it."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise ``OutOfTime`` after ``seconds`` (0: never), where there are timers and this is the main thread."""
+    if not seconds or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def perform(task: Task, settings: Settings, timeout: float = 0) -> Result:
     """Examine one subject here and now; an error of ours becomes a result with verdict error."""
     started = time.perf_counter()
-    spec = _catalog(task.sources).find(task.spec)
     try:
-        if task.module is not None:
-            _, forward, backward = implementations(task.module, dict(task.named))[task.entry]
-            return examine(bind(spec, forward, backward), spec, reference(spec), settings, kind="submission", laws=spec.laws)
-        if task.exhibit is not None:
-            return examine_exhibit(spec, spec.exhibits[task.exhibit], settings)
-        return examine_spec(spec, settings)
+        with limited(timeout):
+            return _perform(task, settings)
+    except OutOfTime as error:
+        at = _interrupted(task, error)
+        fault, reason = SPEC, f"not finished after {timeout:g} s{at}; if it is no endless loop, give it more time with --timeout"
     except SpecError as error:
-        return lost(task, str(error), SPEC, time.perf_counter() - started)
-    except Exception as error:
-        return lost(task, f"gradcheck itself failed: {type(error).__name__}: {error}", OURS, time.perf_counter() - started)
+        fault, reason = SPEC, str(error)
+    except (Exception, SystemExit) as error:
+        fault, reason = OURS, f"gradcheck itself failed: {type(error).__name__}: {error}"
+    return lost(task, reason, fault, time.perf_counter() - started)
+
+
+def _perform(task: Task, settings: Settings) -> Result:
+    spec = _catalog(task.sources).find(task.spec)
+    if task.module is not None:
+        _, forward, backward = implementations(task.module, dict(task.named))[task.entry]
+        return examine(bind(spec, forward, backward), spec, reference(spec), settings, kind="submission", laws=spec.laws)
+    if task.exhibit is not None:
+        return examine_exhibit(spec, spec.exhibits[task.exhibit], settings)
+    return examine_spec(spec, settings)
+
+
+def _interrupted(task: Task, error: BaseException) -> str:
+    """Where in the file of the subject its time was up."""
+    path = lost(task, "").path
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    return f", at line {lines[-1]}" if lines else ""
 
 
 def examine_spec(spec: FunctionSpec, settings: Settings) -> Result:
@@ -105,13 +152,14 @@ SPEC, OURS = "spec", "gradcheck"
 def lost(task: Task, reason: str, fault: str = OURS, seconds: float = 0.0) -> Result:
     """The result of a task that could not be carried out, through the ``fault`` of the spec or of gradcheck."""
     spec = _catalog(task.sources).find(task.spec)
-    name, path, line = task.spec, spec.path, spec.line
-    kind = "exhibit" if task.exhibit is not None else "submission" if task.module else "spec"
+    name, kind, body = task.spec, "spec", spec.forward
     if task.exhibit is not None:
-        name = f"{task.spec}: {spec.exhibits[task.exhibit].title}"
-        path, found = locate(spec.exhibits[task.exhibit].body)
-        line = found or line
-    measurements = {"reason": reason, "fault": fault, "seconds": seconds}
+        name, kind, body = f"{task.spec}: {spec.exhibits[task.exhibit].title}", "exhibit", spec.exhibits[task.exhibit].body
+    elif task.module is not None:
+        body = implementations(task.module, dict(task.named))[task.entry][1]
+        name, kind = getattr(body, "__name__", task.spec), "submission"
+    path, line = locate(body)
+    measurements = {"family": spec.family, "reason": reason, "fault": fault, "seconds": seconds}
     return Result(path, name, line, kind, kind, task.spec, Verdict.ERROR, None, measurements)
 
 
@@ -121,48 +169,71 @@ def unusable(problem: Problem) -> Result:
     return Result(problem.path, name, problem.line, "spec", "spec", None, Verdict.ERROR, None, {"reason": problem.message, "fault": SPEC})
 
 
-def run(tasks: Sequence[Task], settings: Settings, jobs: int, seen: Callable[[Result], None] = lambda result: None) -> list[Result]:
+def run(
+    tasks: Sequence[Task], settings: Settings, jobs: int, seen: Callable[[Result], None] = lambda result: None, timeout: float = 0
+) -> list[Result]:
     """The results of ``tasks``, in their order; ``seen`` is called with each as it comes.
 
-    ``jobs`` processes work at them; with 1, this process does. A worker that dies costs the
-    task that killed it, and no other.
+    ``jobs`` processes work at them; with 0, this process does. A worker that dies costs the
+    task that killed it, and no other; so does a task that takes more than ``timeout`` seconds.
     """
-    if jobs <= 1 or len(tasks) <= 1:
+    _catalog.cache_clear()
+    if jobs == 0:
         results = []
         for task in tasks:
-            results.append(perform(task, settings))
+            results.append(perform(task, settings, timeout))
             seen(results[-1])
         return results
     found: dict[int, Result] = {}
     waiting = list(range(len(tasks)))
     while waiting:
-        with pool(min(jobs, len(waiting))) as executor:
-            for i, result in _collect(executor, tasks, waiting, settings):
+        executor = pool(min(jobs, len(waiting)))
+        try:
+            for i, result in _collect(executor, tasks, waiting, settings, timeout):
                 found[i] = result
                 seen(result)
+        except BaseException:
+            _abandon(executor)
+            raise
+        executor.shutdown()
         left = [i for i in waiting if i not in found]
         if left and jobs == 1:
-            found[left[0]] = lost(tasks[left[0]], "the worker process died while it ran this")
+            died = "the worker process died while it ran this: os._exit, a crash of native code, or no memory left"
+            found[left[0]] = lost(tasks[left[0]], died)
             seen(found[left[0]])
             left = left[1:]
         waiting, jobs = left, 1
     return [found[i] for i in range(len(tasks))]
 
 
-def pool(jobs: int) -> Executor:
+def pool(jobs: int) -> ProcessPoolExecutor:
     """Worker processes, each started afresh, since torch does not survive a fork."""
     return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start)
 
 
+def _abandon(executor: ProcessPoolExecutor) -> None:
+    """End the workers without waiting for what they do."""
+    workers = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+
 def _start() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(1)
 
 
-def _collect(executor: Executor, tasks: Sequence[Task], waiting: Sequence[int], settings: Settings) -> Iterator[tuple[int, Result]]:
+def _collect(
+    executor: Executor, tasks: Sequence[Task], waiting: Sequence[int], settings: Settings, timeout: float
+) -> Iterator[tuple[int, Result]]:
     """Results as they come; ends early when the pool breaks, with the rest still to do."""
-    futures: dict[Future[Result], int] = {executor.submit(perform, tasks[i], settings): i for i in waiting}
+    futures: dict[Future[Result], int] = {}
+    with suppress(BrokenProcessPool):
+        for i in waiting:
+            futures[executor.submit(perform, tasks[i], settings, timeout)] = i
     while futures:
         done, _ = wait(futures, return_when=FIRST_COMPLETED)
         for future in done:

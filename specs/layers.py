@@ -42,6 +42,11 @@ def _(f, a, b, dy=Real("*s")):
     return equal(np.sum(to_a), np.sum(dy)), equal(np.sum(to_b), np.sum(dy))
 
 
+@add.exhibit("gradient of the second not summed over its broadcast axes", expects="G106", part="vjp")
+def _(dy, a, b, y):
+    return unbroadcast(dy, np.shape(a)), +dy
+
+
 @spec(
     "multiply",
     family="layer",

@@ -17,7 +17,12 @@ from gradcheck.errors import SpecError
 
 DTYPES = [np.dtype(name) for name in ("float16", "float32", "float64")]
 always = hypothesis.settings(
-    max_examples=60, database=None, derandomize=True, deadline=None, phases=(hypothesis.Phase.generate,), suppress_health_check=list(HealthCheck)
+    max_examples=25,
+    database=None,
+    derandomize=True,
+    deadline=None,
+    phases=(hypothesis.Phase.generate,),
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -91,7 +96,7 @@ def test_every_regime_stays_in_the_domain(name: str, regime: str, dtype: np.dtyp
         assert domain.high is None or (x < domain.high).all()
 
 
-def sample(domain: Domain, dtype: str = "float64", examples: int = 300) -> list[Any]:
+def sample(domain: Domain, dtype: str = "float64", examples: int = 200) -> list[Any]:
     found: list[Any] = []
     each(domain, np.dtype(dtype), lambda x, _: found.append(x), hypothesis.settings(always, max_examples=examples))
     return found
@@ -165,8 +170,7 @@ def test_simplex_rows_are_probabilities(zeros: bool, dtype: np.dtype[Any]) -> No
         assert np.abs(p.astype(np.float64).sum(-1) - 1).max(initial=0) <= 8 * np.finfo(dtype).eps
 
     each(Simplex("batch", "classes>=2", zeros=zeros), dtype, check)
-    if zeros:
-        assert any((p == 0).any() for p in sample(Simplex("batch", "classes>=2", zeros=True), examples=60))
+    assert any((p == 0).any() for p in sample(Simplex("batch", "classes>=2", zeros=zeros), examples=60)) == zeros
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -205,7 +209,7 @@ def test_options_are_drawn_as_they_are() -> None:
 
 
 def test_data_arguments_take_every_value() -> None:
-    assert set(np.concatenate([y.ravel() for y in sample(Labels("4", below="3"))]).tolist()) == {0, 1, 2, 3} - {3} or True
+    assert {v for y in sample(Labels("4", below="n")) for v in y.tolist()} == {0, 1, 2, 3}
     assert {v for y in sample(Sign("n")) for v in y.tolist()} == {-1.0, 1.0}
     assert {v for y in sample(Mask("n")) for v in y.tolist()} == {0.0, 1.0}
     assert {tuple(row) for y in sample(OneHot("n", "2")) for row in y.tolist()} == {(0.0, 1.0), (1.0, 0.0)}

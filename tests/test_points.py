@@ -19,7 +19,9 @@ always = hypothesis.settings(max_examples=60, database=None, derandomize=True, d
 
 
 def point(seed: int = 5, dtype: str = "float64") -> Point:
-    return Point({"x": np.arange(6.0, dtype=dtype).reshape(3, 2), "bias": np.ones(2, dtype), "mode": "mean"}, dtype, seed, {"shift": np.float64(1.5)})
+    return Point(
+        {"x": np.arange(6.0, dtype=dtype).reshape(3, 2), "bias": np.ones(2, dtype), "mode": "mean"}, dtype, seed, {"shift": np.float64(1.5)}
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -83,9 +85,15 @@ def test_a_recorded_example_comes_back_bit_for_bit(dtype: str) -> None:
 def test_a_digest_tells_examples_apart() -> None:
     base: dict[str, Any] = {"arguments": {"x": np.array([0.0, 1.0])}, "cotangents": (np.ones(2),), "dtype": "float64", "seed": 1}
     others: list[dict[str, Any]] = [
-        {"arguments": {"x": np.array([-0.0, 1.0])}}, {"arguments": {"x": np.array([[0.0, 1.0]])}}, {"arguments": {"y": np.array([0.0, 1.0])}},
-        {"arguments": {"x": np.array([0.0, 1.0], np.float32)}}, {"seed": 2}, {"dtype": "float32"}, {"cotangents": (np.ones(1),)}, {"extras": {"s": 1}},
-    ]  # fmt: skip
+        {"arguments": {"x": np.array([-0.0, 1.0])}},
+        {"arguments": {"x": np.array([[0.0, 1.0]])}},
+        {"arguments": {"y": np.array([0.0, 1.0])}},
+        {"arguments": {"x": np.array([0.0, 1.0], np.float32)}},
+        {"seed": 2},
+        {"dtype": "float32"},
+        {"cotangents": (np.ones(1),)},
+        {"extras": {"s": 1}},
+    ]
     digests = {Example(**{**base, **other}).digest() for other in [{}, *others]}
     assert len(digests) == len(others) + 1
 

@@ -217,7 +217,7 @@ class ExactArray:
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        self.data.flat = lift(value)
+        self.data.flat[:] = lift(value)
 
     @property
     def base(self) -> Any:

@@ -72,8 +72,7 @@ class Subject:
     kind: str
     place: str
     verdict: str
-    error: Measure
-    way: str
+    ways: list[Measure]
     mathematics: str
     arithmetic: str
     amplification: list[Measure]
@@ -150,8 +149,7 @@ def _subject(result: Result, shown: dict[tuple[int, int], Shown]) -> Subject:
         kind="" if result.kind == "spec" else view.clean(f"{result.kind}, {result.convention}"),
         place=view.clean(view.place(result)),
         verdict=str(result.verdict),
-        error=measure(view.number(m.get("max_error")), ERROR_AXIS),
-        way="float only" if m.get("way") == "float" else "",
+        ways=_ways(result),
         mathematics=str(m.get("mathematics", "")),
         arithmetic=str(m.get("arithmetic", "")),
         amplification=_by_dtype(result),
@@ -161,6 +159,13 @@ def _subject(result: Result, shown: dict[tuple[int, int], Shown]) -> Subject:
         reason="" if result.passed or result.findings else view.clean(view.reason(result)),
         links=[(f.code, shown[id(result), id(f)].anchor) for f in result.findings],
     )
+
+
+def _ways(result: Result) -> list[Measure]:
+    """The three ways, each by its error against the numeric one."""
+    note = ", float only" if result.measurements.get("way") == "float" else ""
+    known = [(way, value) for way, value in view.ways(result) if way == "analytic" or value is not None]
+    return [measure(value, ERROR_AXIS, way + (note if way == "analytic" else "")) for way, value in known]
 
 
 def _by_dtype(result: Result) -> list[Measure]:

@@ -33,13 +33,14 @@ VERDICTS = {
 _HEADERS = {
     "subject": "subject",
     "verdict": "verdict",
-    "mathematics": "mathematics\nworst error",
+    "mathematics": "mathematics\nanalytic",
+    "autograd": "float64\nautograd",
     "arithmetic": "arithmetic\namplified",
     "detects": "detects",
     "points": "points",
     "seconds": "sec",
 }
-_WIDTHS = {"verdict": 12, "mathematics": 11, "arithmetic": 11, "detects": 7, "points": 6, "seconds": 4}
+_WIDTHS = {"verdict": 12, "mathematics": 11, "autograd": 8, "arithmetic": 11, "detects": 7, "points": 6, "seconds": 4}
 _WIDEST = 120
 
 
@@ -171,7 +172,7 @@ class ReportTable:
 
 def _columns(width: int) -> list[str]:
     columns = ["subject", *_WIDTHS]
-    for dispensable in ("seconds", "points", "detects"):
+    for dispensable in ("seconds", "points", "autograd", "detects"):
         if width - sum(_WIDTHS[c] + 1 for c in columns[1:]) < 18:
             columns.remove(dispensable)
     return columns
@@ -198,6 +199,7 @@ def _cells(result: Result, room: int, encoding: str) -> dict[str, Text]:
         "subject": _text(_indented(fold(view.clean(view.label(result)), room - 1)), encoding),
         "verdict": _text(str(result.verdict), encoding, VERDICTS[result.verdict]),
         "mathematics": _judged(view.brief(view.number(m.get("max_error"))), m.get("mathematics"), encoding),
+        "autograd": _text(view.brief(dict(view.ways(result))["autograd"]), encoding),
         "arithmetic": _judged(amplified, m.get("arithmetic"), encoding),
         "detects": _text(view.brief(result.detects), encoding),
         "points": _text("-" if points is None else f"{points:.0f}", encoding),

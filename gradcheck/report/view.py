@@ -254,6 +254,12 @@ def short_dtype(dtype: str) -> str:
     return _SHORT.get(dtype, dtype)
 
 
+def ways(result: Result) -> list[tuple[str, float | None]]:
+    """The error of each way against the numeric one: analytic at its worst, the float ways as a rule (median)."""
+    others = result.measurements.get("float_errors") or {}
+    return [("analytic", number(result.measurements.get("max_error")))] + [(w, number(others.get(w))) for w in ("autograd", "classical")]
+
+
 def amplifications(result: Result) -> list[Amplification]:
     """All largest amplifications of a subject, whether listed by dtype first or by direction."""
     found: list[Amplification] = []

@@ -94,6 +94,18 @@ def find(code: str) -> Rule:
     return known[code.upper()]
 
 
+def codes(words: Iterable[str], where: str) -> tuple[str, ...]:
+    """The codes, or prefixes of codes, in ``words`` (each may hold several, with commas between).
+
+    Raises ``UsageError``, which names ``where``, for one that no rule has.
+    """
+    found = tuple(c.strip().upper() for word in words for c in word.split(",") if c.strip())
+    for code in found:
+        if not any(known.startswith(code) for known in rules()):
+            raise UsageError(f"{where} {code}: no rule has this code.{did_you_mean(code, rules())}")
+    return found
+
+
 ORDER = (
     "R101", "R104", "V104", "V102", "V101", "V103",
     "G112", "G105", "G106", "G107", "G103", "G104", "G111", "G102", "G109", "G101", "G115",

@@ -11,7 +11,8 @@ import numpy as np
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.evidence import Evidence
 
-SIZES = ("the number of entries of ", "the size of axis ")
+SIZES = ("the number of entries of ", "the number of rows of ", "the size of axis ")
+EACH = " for each of "
 
 CONSTANTS = {
     2.0: "2",
@@ -60,10 +61,10 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
     if any(abs(p - q) < tolerance * abs(q) for p, q in nonzero):
         return None
     number = float(ratio.mid())
-    return Factor(number, frozenset(_names(number, evidence)), len(nonzero) >= 2)
+    return Factor(number, frozenset(names(number, evidence)), len(nonzero) >= 2)
 
 
-def _names(ratio: float, evidence: Evidence) -> set[str]:
+def names(ratio: float, evidence: Evidence) -> set[str]:
     """What ``ratio`` may stand for: the number itself, the sizes of arrays, the options of the function."""
     found = {digits(ratio)}
     size, sign = abs(ratio), "minus " if ratio < 0 else ""
@@ -78,28 +79,36 @@ def _names(ratio: float, evidence: Evidence) -> set[str]:
 
 def _quantities(evidence: Evidence) -> Iterator[tuple[str, float]]:
     """Numbers other than 0 that the arguments bring in, and their names."""
+    arrays = {name: v for name, v in evidence.point.primals.items() if isinstance(v, np.ndarray) and v.size}
     for name, value in evidence.point.primals.items():
-        if isinstance(value, np.ndarray) and value.ndim and value.size:
+        if name in arrays:
             yield f"{SIZES[0]}{name}", value.size
+            yield f"{SIZES[1]}{name}", value.size // value.shape[-1] if value.ndim else 1
             for axis, n in enumerate(value.shape):
-                yield f"{SIZES[1]}{axis} of {name}", n
+                yield f"{SIZES[2]}{axis} of {name}", n
+            yield from ((f"{SIZES[0]}{name}{EACH}{other}", value.size / v.size) for other, v in arrays.items() if other != name)
         elif isinstance(value, float) and math.isfinite(value):
             for what, number in ((name, value), (f"(1 - {name})", 1 - value)):
                 if number:
                     yield what, number
 
 
-def describe(names: frozenset[str]) -> str:
-    """The cause that a surviving set of names stands for, a plain number before sizes and options."""
-    numbers = sorted(n for n in names if n[:1].isdigit() or n[:1] == "-")
-    others = sorted(n for n in names if n and n not in numbers)
+def is_number(name: str) -> bool:
+    return name[:1].isdigit() or name[:1] == "-"
+
+
+def describe(given: frozenset[str]) -> str:
+    """The cause that a surviving set of names stands for: a well-known constant, a size or an option, another number."""
+    numbers = sorted(n for n in given if is_number(n))
+    others = sorted((n for n in given if n and n not in numbers), key=lambda n: (EACH in n, n))
     if numbers:
+        if numbers[0] == "-1":
+            return "a factor -1: a sign the wrong way round"
         value = float(numbers[0].partition(" ")[0])
         for constant, text in CONSTANTS.items():
             if math.isclose(abs(value), constant, rel_tol=1e-7):
                 return f"a factor {'-' if value < 0 else ''}{text}"
-        return f"a factor {numbers[0]}"
     if not others:
-        return ""
+        return f"a factor {numbers[0]}" if numbers else ""
     mean = " (a mean in one place and a sum in the other)" if any(s in others[0] for s in SIZES) else ""
     return f"a factor {others[0]}{mean}"

@@ -17,7 +17,7 @@ from gradcheck.evidence import Evidence, GradientEvidence
 from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
-from gradcheck.rules.factors import common_factor, digits
+from gradcheck.rules.factors import common_factor, digits, names
 
 
 def _mismatches(evidence: Evidence) -> Iterator[GradientEvidence]:
@@ -136,6 +136,15 @@ def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
 def _at_kinks(g: GradientEvidence) -> bool:
     """Whether every wrong entry is at a kink."""
     return g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong]))
+
+
+def right_gradients(evidence: Evidence) -> dict[str, frozenset[str]]:
+    """The arguments whose gradient would have shown an error here and is right, and what stands for a factor of 1."""
+    return {
+        g.argument: frozenset(names(1.0, evidence))
+        for g in evidence.gradients
+        if g.agreement == "equal" and math.isfinite(g.detects)
+    }
 
 
 @rule("G101", "gradient mismatch")

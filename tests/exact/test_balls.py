@@ -26,10 +26,14 @@ def precision() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("decide", "below", "same", "above"),
     [
-        (balls.greater, False, False, True), (balls.greater_equal, False, True, True), (balls.less, True, False, False),
-        (balls.less_equal, True, True, False), (balls.equal, False, True, False), (balls.not_equal, True, False, True),
+        (balls.greater, False, False, True),
+        (balls.greater_equal, False, True, True),
+        (balls.less, True, False, False),
+        (balls.less_equal, True, True, False),
+        (balls.equal, False, True, False),
+        (balls.not_equal, True, False, True),
     ],
-)  # fmt: skip
+)
 def test_decisions(decide: Callable[[Any, Any], bool], below: bool, same: bool, above: bool) -> None:
     assert [decide(1 - TINY, arb(1)), decide(arb(1), arb(1)), decide(1 + TINY, arb(1))] == [below, same, above]
     with pytest.raises(Undecided):
@@ -38,7 +42,10 @@ def test_decisions(decide: Callable[[Any, Any], bool], below: bool, same: bool, 
         decide(arb("nan"), arb(1))
 
 
-@pytest.mark.parametrize(("function", "ball"), [(balls.sign, WIDE), (balls.truth, WIDE), (balls.integer, WIDE), (balls.integer, arb(3, 0.1)), (balls.rint, arb(2.5, 0.1))])
+@pytest.mark.parametrize(
+    ("function", "ball"),
+    [(balls.sign, WIDE), (balls.truth, WIDE), (balls.integer, WIDE), (balls.integer, arb(3, 0.1)), (balls.rint, arb(2.5, 0.1))],
+)
 def test_what_the_radius_leaves_open_is_undecided(function: Callable[[arb], Any], ball: arb) -> None:
     with pytest.raises(Undecided):
         function(ball)
@@ -53,12 +60,29 @@ def test_rounding_does_as_numpy(x: float) -> None:
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [(2, 10), (0, 0), (0, 3), (-2, 3), (-2, -2), (0.25, 0.5), (0, 0.5), (2, -0.5), (9, 1.5), (-8, 2), (1.5, 0.3), (0, 0.3), (10, 300), (5, 0), (0.0, 2.5), (4, -3)],
+    [
+        (2, 10),
+        (0, 0),
+        (0, 3),
+        (-2, 3),
+        (-2, -2),
+        (0.25, 0.5),
+        (0, 0.5),
+        (2, -0.5),
+        (9, 1.5),
+        (-8, 2),
+        (1.5, 0.3),
+        (0, 0.3),
+        (10, 300),
+        (5, 0),
+        (0.0, 2.5),
+        (4, -3),
+    ],
 )
 def test_power_does_as_numpy_and_is_exact_where_it_can_be(a: float, b: float) -> None:
     found = balls.power(arb(a), arb(b))
     assert float(found.mid()) == pytest.approx(float(np.power(float(a), float(b))), rel=1e-14)
-    if b == int(b) and 0 <= b < 100 or a in (0, 9, 0.25):
+    if (b == int(b) and 0 <= b < 100) or a in (0, 9, 0.25):
         assert found.is_exact()
 
 
@@ -70,13 +94,30 @@ def test_power_gives_no_number_where_there_is_none(a: float, b: float) -> None:
 @pytest.mark.parametrize(
     ("function", "args", "value"),
     [
-        (balls.xlogy, (0, 0), 0), (balls.xlog1py, (0, -1), 0), (balls.entr, (0,), 0), (balls.rel_entr, (0, 0.5), 0), (balls.kl_div, (0, 0.5), 0.5),
-        (balls.cbrt, (0,), 0), (balls.cbrt, (-27,), -3), (balls.hypot, (3, 4), 5), (balls.huber, (1, 0.5), 0.125), (balls.huber, (1, -3), 2.5),
-        (balls.expit, (0,), 0.5), (balls.floor_divide, (-7, 2), -4), (balls.remainder, (-7, 2), 1), (balls.remainder, (7, -2), -1),
-        (balls.gammaln, (3,), np.log(2)), (balls.gammaln, (-0.5,), 1.2655121234846454), (balls.logit, (0.5,), 0), (balls.power, (2, 0.5), 2**0.5),
-        (balls.logaddexp, (-np.inf, 2), 2), (balls.logaddexp, (2, -np.inf), 2), (balls.logaddexp, (-np.inf, -np.inf), -np.inf), (balls.ndtr, (0,), 0.5),
+        (balls.xlogy, (0, 0), 0),
+        (balls.xlog1py, (0, -1), 0),
+        (balls.entr, (0,), 0),
+        (balls.rel_entr, (0, 0.5), 0),
+        (balls.kl_div, (0, 0.5), 0.5),
+        (balls.cbrt, (0,), 0),
+        (balls.cbrt, (-27,), -3),
+        (balls.hypot, (3, 4), 5),
+        (balls.huber, (1, 0.5), 0.125),
+        (balls.huber, (1, -3), 2.5),
+        (balls.expit, (0,), 0.5),
+        (balls.floor_divide, (-7, 2), -4),
+        (balls.remainder, (-7, 2), 1),
+        (balls.remainder, (7, -2), -1),
+        (balls.gammaln, (3,), np.log(2)),
+        (balls.gammaln, (-0.5,), 1.2655121234846454),
+        (balls.logit, (0.5,), 0),
+        (balls.power, (2, 0.5), 2**0.5),
+        (balls.logaddexp, (-np.inf, 2), 2),
+        (balls.logaddexp, (2, -np.inf), 2),
+        (balls.logaddexp, (-np.inf, -np.inf), -np.inf),
+        (balls.ndtr, (0,), 0.5),
     ],
-)  # fmt: skip
+)
 def test_special_values(function: Callable[..., arb], args: tuple[float, ...], value: float) -> None:
     assert float(function(*(balls.ball(a) for a in args)).mid()) == pytest.approx(value, rel=1e-15, abs=1e-30)
 
@@ -84,10 +125,17 @@ def test_special_values(function: Callable[..., arb], args: tuple[float, ...], v
 @pytest.mark.parametrize(
     ("function", "x", "value"),
     [
-        (balls.expit, -800, "3.67e-348"), (balls.softplus, -800, "3.67e-348"), (balls.log_expit, 800, "-3.67e-348"), (balls.softplus, 1e5, "1e5"),
-        (balls.log_expit, -1e5, "-1e5"), (balls.expit, 1e5, "1"), (balls.log_ndtr, -50, "-1254.83"), (balls.log_ndtr, 40, "-3.66e-350"), (balls.ndtr, -40, "3.66e-350"),
+        (balls.expit, -800, "3.67e-348"),
+        (balls.softplus, -800, "3.67e-348"),
+        (balls.log_expit, 800, "-3.67e-348"),
+        (balls.softplus, 1e5, "1e5"),
+        (balls.log_expit, -1e5, "-1e5"),
+        (balls.expit, 1e5, "1"),
+        (balls.log_ndtr, -50, "-1254.83"),
+        (balls.log_ndtr, 40, "-3.66e-350"),
+        (balls.ndtr, -40, "3.66e-350"),
     ],
-)  # fmt: skip
+)
 def test_far_out_the_balls_stay_tight(function: Callable[[arb], arb], x: float, value: str) -> None:
     found = function(arb(x))
     assert found.rel_accuracy_bits() > 150

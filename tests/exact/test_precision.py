@@ -100,7 +100,9 @@ def test_not_exact_is_not_tried_twice() -> None:
     assert tries == [START_BITS]
 
 
-@pytest.mark.parametrize(("value", "exponent"), [(0.0, 0), (1.0, 1), (0.5, 0), (3.0, 2), (-1024.0, 11), (5e-324, -1073), (float("inf"), 0), (float("nan"), 0)])
+@pytest.mark.parametrize(
+    ("value", "exponent"), [(0.0, 0), (1.0, 1), (0.5, 0), (3.0, 2), (-1024.0, 11), (5e-324, -1073), (float("inf"), 0), (float("nan"), 0)]
+)
 def test_magnitude_is_the_binary_exponent(value: float, exponent: int) -> None:
     assert magnitude(arb(value)) == exponent
 

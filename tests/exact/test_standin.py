@@ -204,8 +204,34 @@ def exactly(function: Callable[..., Any]) -> Any:
 
 @pytest.mark.parametrize(
     "name",
-    """alias module_name imported_name renamed through_helper through_module helper_buffer instance new_instance called_instance inner_function
-    comprehension inner_lambda from_math from_special recursive local_import closed part jumped uses_closed wrapped both_wrapped inherited from_a_table generator""".split(),
+    [
+        "alias",
+        "module_name",
+        "imported_name",
+        "renamed",
+        "through_helper",
+        "through_module",
+        "helper_buffer",
+        "instance",
+        "new_instance",
+        "called_instance",
+        "inner_function",
+        "comprehension",
+        "inner_lambda",
+        "from_math",
+        "from_special",
+        "recursive",
+        "local_import",
+        "closed",
+        "part",
+        "jumped",
+        "uses_closed",
+        "wrapped",
+        "both_wrapped",
+        "inherited",
+        "from_a_table",
+        "generator",
+    ],
 )
 def test_all_that_can_be_reached_is_exact_and_left_as_it_was(name: str, user: types.ModuleType) -> None:
     function = getattr(user, name)
@@ -258,10 +284,10 @@ def test_stand_ins_nest(user: types.ModuleType) -> None:
 def test_a_name_left_unbound_in_a_closure_is_passed_over() -> None:
     def outer() -> Callable[[Any], Any]:
         def f(x: Any) -> Any:
-            return np.zeros(2) + x + (late if False else 0)  # noqa: F821
+            return np.zeros(2) + x + (late if False else 0)
 
         if f is None:
-            late = 1  # noqa: F841
+            late = 1
         return f
 
     assert type(exactly(outer())) is ExactArray
@@ -269,10 +295,34 @@ def test_a_name_left_unbound_in_a_closure_is_passed_over() -> None:
 
 def test_constants_are_not_rounded() -> None:
     def constants(_: Any) -> list[Any]:
-        return [np.pi, np.e, math.pi, math.e, math.tau, np.sqrt(2), np.log(2.0), math.sqrt(2), math.exp(1), scipy.special.erf(0.5), np.euler_gamma]
+        return [
+            np.pi,
+            np.e,
+            math.pi,
+            math.e,
+            math.tau,
+            np.sqrt(2),
+            np.log(2.0),
+            math.sqrt(2),
+            math.exp(1),
+            scipy.special.erf(0.5),
+            np.euler_gamma,
+        ]
 
     with ctx.workprec(300):
-        true = [arb.pi(), arb.const_e(), arb.pi(), arb.const_e(), 2 * arb.pi(), arb(2).sqrt(), arb(2).log(), arb(2).sqrt(), arb.const_e(), arb(0.5).erf(), arb.const_euler()]
+        true = [
+            arb.pi(),
+            arb.const_e(),
+            arb.pi(),
+            arb.const_e(),
+            2 * arb.pi(),
+            arb(2).sqrt(),
+            arb(2).log(),
+            arb(2).sqrt(),
+            arb.const_e(),
+            arb(0.5).erf(),
+            arb.const_euler(),
+        ]
         for found, value in zip(exactly(constants), true, strict=True):
             assert found.data[()].rel_accuracy_bits() > 150
             assert found.data[()].overlaps(value)
@@ -281,7 +331,16 @@ def test_constants_are_not_rounded() -> None:
 def test_integers_and_booleans_stay_ordinary() -> None:
     def ordinary(x: Any) -> list[Any]:
         n = len(x)
-        return [np.zeros(n, dtype=int), np.arange(n), np.array([1, 2]), np.ones(n, dtype=bool), np.array([True]), np.full(2, 7), np.eye(2, dtype=int), np.zeros_like([1, 2])]
+        return [
+            np.zeros(n, dtype=int),
+            np.arange(n),
+            np.array([1, 2]),
+            np.ones(n, dtype=bool),
+            np.array([True]),
+            np.full(2, 7),
+            np.eye(2, dtype=int),
+            np.zeros_like([1, 2]),
+        ]
 
     for found in exactly(ordinary):
         assert type(found) is np.ndarray
@@ -294,7 +353,10 @@ def test_integer_parts_are_python_integers() -> None:
     assert type(floor) is type(ceil) is int
 
 
-@pytest.mark.parametrize("name", ["zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "tri", "full", "array", "asarray", "zeros_like", "full_like"])
+@pytest.mark.parametrize(
+    "name",
+    ["zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "tri", "full", "array", "asarray", "zeros_like", "full_like"],
+)
 def test_factories_keep_their_signatures(name: str) -> None:
     arguments: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
         "linspace": [((0, 1), {"num": 3}), ((0, 1, 4), {"endpoint": False})],
@@ -304,9 +366,13 @@ def test_factories_keep_their_signatures(name: str) -> None:
         "asarray": [((2.5,), {}), (([1, 2], float), {}), (([1, 2],), {"dtype": np.float32})],
         "zeros_like": [((np.ones((2, 3)),), {}), (([1, 2],), {"dtype": float}), ((np.ones(2),), {"shape": (3, 1)})],
         "full_like": [((np.ones((2, 3)), 0.5), {}), (([1, 2], 0.5), {"dtype": float})],
-        "eye": [((2,), {}), ((2, 3, 1), {}), ((3,), {"k": -1})], "identity": [((2,), {})], "tri": [((2, 3, 1), {})],
-    }  # fmt: skip
-    for args, kwargs in arguments.get(name, [(((2, 3),), {}), ((4,), {}), ((2, np.float32), {}), ((2,), {"dtype": "float64"}), ((), {"shape": (2,)})]):
+        "eye": [((2,), {}), ((2, 3, 1), {}), ((3,), {"k": -1})],
+        "identity": [((2,), {})],
+        "tri": [((2, 3, 1), {})],
+    }
+    for args, kwargs in arguments.get(
+        name, [(((2, 3),), {}), ((4,), {}), ((2, np.float32), {}), ((2,), {"dtype": "float64"}), ((), {"shape": (2,)})]
+    ):
 
         def f(x: Any, args: Any = args, kwargs: Any = kwargs) -> Any:
             return getattr(np, name)(*args, **kwargs)
@@ -326,7 +392,18 @@ def test_shapes_may_be_exact_integers() -> None:
 
 def test_the_stand_in_is_the_module_for_all_else() -> None:
     def look(_: Any) -> tuple[Any, ...]:
-        return np.float64, np.newaxis, np.ndarray, np.add, np.int64, np.inf, np.linalg.norm, isinstance(np, types.ModuleType), type(np), np.__name__
+        return (
+            np.float64,
+            np.newaxis,
+            np.ndarray,
+            np.add,
+            np.int64,
+            np.inf,
+            np.linalg.norm,
+            isinstance(np, types.ModuleType),
+            type(np),
+            np.__name__,
+        )
 
     found = exactly(look)
     assert found[:8] == (np.float64, None, np.ndarray, np.add, np.int64, np.inf, np.linalg.norm, True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.specs._shared import sigmoid as s
 
-from .registry import SPECS, changed, mutant, table, value_mutant
+from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 table("G102", [
     ("sigmoid", "x", "twice the gradient", lambda g, *_: 2 * g, "a factor 2"),
@@ -40,7 +40,7 @@ table("G107", [
 ])  # fmt: skip
 
 table("G101", [
-    ("leaky_relu", "x", "the last entry wrong by 1e-9", lambda g, *_: np.where(np.arange(g.size).reshape(g.shape) == g.size - 1, g * (1 + 1e-9), g)),
+    ("leaky_relu", "x", "the last entry wrong by 1e-9", lambda g, *_: off(g, g.size - 1, 1e-9)),
     ("sigmoid", "x", "wrong for x > 20 alone", lambda g, dy, x, y: np.where(x > 20, dy * y, g)),
     ("tanh", "x", "wrong for x < -3 alone", lambda g, dy, x, y: np.where(x < -3, 2 * g, g)),
 ])  # fmt: skip
@@ -56,8 +56,9 @@ def _(dy, x, y):
     return y * s(-x)
 
 
-@mutant("tanh", "1 - y for 1 - y^2", expects="G101", argument="x")
+@mutant("tanh", "1 - y for 1 - y^2", expects="G101", argument="x", also=(("N104", "x"),))
 def _(dy, x, y):
+    # 1 - y cancels for y near 1, which the house form avoids
     return dy * (1 - y)
 
 
@@ -160,7 +161,7 @@ def _(dy, x, slope, y):
     return np.where(x > 0, dy, slope * dy), np.sum(dy * np.maximum(x, 0), axis=0)
 
 
-@mutant("prelu", "mean over the batch for the sum", expects="G102", argument="slope", cause="one over the size of axis 0 of x")
+@mutant("prelu", "mean over the batch for the sum", expects="G102", argument="slope", cause="one over the number of rows of x")
 def _(dy, x, slope, y):
     return np.where(x > 0, dy, slope * dy), np.mean(dy * np.minimum(x, 0), axis=0)
 
@@ -211,6 +212,22 @@ def _(dy, x, y):
     return dy * s(x)
 
 
+@mutant("gelu", "0 at 0 alone", expects="G101", argument="x")
+def _(dy, x, y):
+    return np.where(x == 0, 0, SPECS["gelu"].backward(dy, x, y))
+
+
+@mutant("sigmoid", "twice too much at 0 alone", expects="G101", argument="x")
+def _(dy, x, y):
+    return np.where(x == 0, 2, 1) * SPECS["sigmoid"].backward(dy, x, y)
+
+
+@mutant("relu", "writes into the output it is given", expects="S101", argument="the output")
+def _(dy, x, y):
+    y[y > 0] = 1
+    return dy * y
+
+
 @mutant("silu", "upstream ignored", expects="G104", argument="x")
 def _(dy, x, y):
     return s(x) * (1 + x * s(-x))
@@ -242,8 +259,9 @@ def s_less(x):
     return np.stack(others, axis=-1) / _sum(e)
 
 
-@mutant("softmax", "the sum over the rows", expects="G101", argument="x")
+@mutant("softmax", "the sum over the rows", expects="G101", argument="x", also=(("N104", "x"),))
 def _(dy, x, y):
+    # and in one row it is dy - y dy, which cancels
     return y * (dy - _sum(y * dy, axis=0))
 
 
@@ -297,6 +315,11 @@ def _(x):
 @value_mutant("relu", "|x| with its own vjp", expects="V101", vjp=lambda dy, x, y: dy * np.sign(x))
 def _(x):
     return np.abs(x)
+
+
+@value_mutant("relu", "1 at 0 alone", expects="V101")
+def _(x):
+    return np.where(x == 0, 1, np.maximum(x, 0))
 
 
 @value_mutant("softplus", "log2 for ln", expects="V102", cause="log2")

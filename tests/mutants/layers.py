@@ -7,13 +7,13 @@ import numpy as np
 from gradcheck.specs._shared import unbroadcast
 from gradcheck.specs.layers import _centred, _standardised, _standardised_vjp
 
-from .registry import SPECS, changed, mutant, table, value_mutant
+from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 table("G102", [
-    ("affine", "b", "mean over the rows for the sum", lambda g, dy, x, w, b, y: g * (w.shape[1] / dy.size if dy.size else 1), "one over"),
-    ("residual", "w", "divided by the batch", lambda g, dy, x, w, y: g / len(x), "one over the size of axis 0 of x"),
-    ("batch_norm_train", "beta", "mean over the batch for the sum", lambda g, dy, x, *_: g / len(x), "one over the size of axis 0 of x"),
-    ("softmax_with_loss", "logits", "without the 1/N", lambda g, dy, x, t, y: g * len(x), "the size of axis 0 of logits"),
+    ("affine", "b", "mean over the rows for the sum", lambda g, dy, x, w, b, y: g * (w.shape[1] / dy.size if dy.size else 1), "one over the number of rows of x"),
+    ("residual", "w", "divided by the batch", lambda g, dy, x, w, y: g / len(x), "one over the number of rows of x"),
+    ("batch_norm_train", "beta", "mean over the batch for the sum", lambda g, dy, x, *_: g / len(x), "one over the number of rows of x"),
+    ("softmax_with_loss", "logits", "without the 1/N", lambda g, dy, x, t, y: g * len(x), "the number of rows of logits"),
     ("dropout", "x", "without the division by 1 - rate", lambda g, dy, x, m, rate, y: g * (1 - rate), "1 - rate"),
     ("dropout", "x", "divided by 1 - rate twice", lambda g, dy, x, m, rate, y: g / (1 - rate), "1 - rate"),
     ("multiply", "a", "a relative error of 1e-12", lambda g, *_: g * (1 + 1e-12)),
@@ -46,7 +46,7 @@ table("G112", [
 ])  # fmt: skip
 
 table("G101", [
-    ("affine", "w", "the entry (0, 0) off by 1e-10", lambda g, *_: g * np.where(np.arange(g.size).reshape(g.shape) == 0, 1 + 1e-10, 1)),
+    ("affine", "w", "the entry (0, 0) off by 1e-10", lambda g, *_: off(g, 0, 1e-10)),
     ("residual", "x", "the last row zero", lambda g, *_: g * (np.arange(len(g)) != len(g) - 1)[:, None]),
 ])  # fmt: skip
 
@@ -66,7 +66,7 @@ def _(dy, a, b, y):
     return dy * a, unbroadcast(dy * b, np.shape(b))
 
 
-@mutant("multiply", "mean for the sum over the broadcast axes", expects="G102", argument="b")
+@mutant("multiply", "mean for the sum over the broadcast axes", expects="G102", argument="b", cause="one over the number of entries of a for each of b")
 def _(dy, a, b, y):
     return dy * b, unbroadcast(dy * a, np.shape(b)) * (b.size / dy.size if dy.size else 1)
 
@@ -148,17 +148,19 @@ def _(dy, x, gamma, beta, eps, y):
     return to_x, np.sum(dy * x, axis=0), to_beta
 
 
-UNDEFINED = "N103"
-"""Without eps, or with its negative, a feature that does not vary is 0 / 0 or the root of less than 0."""
+
+def undefined(argument, *codes):
+    """Without eps a feature that does not vary is 0 / 0; with its negative, over the root of less than 0."""
+    return tuple((code, argument) for code in codes)
 
 
-@mutant("batch_norm_train", "eps forgotten in the gradient of x", expects="G111", argument="x", cause="eps", also=((UNDEFINED, "x"),))
+@mutant("batch_norm_train", "eps forgotten in the gradient of x", expects="G111", argument="x", cause="eps", also=undefined("x", "N102", "N103"))
 def _(dy, x, gamma, beta, eps, y):
     to_x, to_gamma, to_beta = norm_vjp(dy, x, gamma, eps)
     return norm_vjp(dy, x, gamma, 0.0)[0], to_gamma, to_beta
 
 
-@mutant("batch_norm_train", "eps with the wrong sign in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=((UNDEFINED, "gamma"),))
+@mutant("batch_norm_train", "eps with the wrong sign in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=undefined("gamma", "N103"))
 def _(dy, x, gamma, beta, eps, y):
     to_x, _, to_beta = norm_vjp(dy, x, gamma, eps)
     return to_x, norm_vjp(dy, x, gamma, -eps)[1], to_beta
@@ -196,7 +198,7 @@ def _(dy, x, gamma, beta, eps, y):
     return gamma * _standardised_vjp(dy, x, eps), to_gamma, to_beta
 
 
-@mutant("layer_norm", "eps forgotten in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=((UNDEFINED, "gamma"),))
+@mutant("layer_norm", "eps forgotten in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=undefined("gamma", "N102", "N103"))
 def _(dy, x, gamma, beta, eps, y):
     to_x, _, to_beta = SPECS["layer_norm"].backward(dy, x, gamma, beta, eps, y)
     return to_x, np.sum(dy * _standardised(x, 0.0), axis=0), to_beta
@@ -230,7 +232,7 @@ def _(dy, x, mask, rate, y):
     return mask.copy()
 
 
-@mutant("l2_normalize", "no case for short rows", expects="G111", argument="x", cause="eps", also=((UNDEFINED, "x"),))
+@mutant("l2_normalize", "no case for short rows", expects="G111", argument="x", cause="eps", also=undefined("x", "N102", "N103"))
 def _(dy, x, eps, y):
     y = x / np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
     return SPECS["l2_normalize"].backward(dy, x, 0.0, y)
@@ -266,7 +268,7 @@ def _(x, mask, rate):
     return x * mask
 
 
-@value_mutant("softmax_with_loss", "sum over the batch for the mean", expects="V102", cause="the size of axis 0 of logits")
+@value_mutant("softmax_with_loss", "sum over the batch for the mean", expects="V102", cause="the number of rows of logits")
 def _(logits, targets):
     return SPECS["softmax_with_loss"].forward(logits, targets) * len(logits)
 
@@ -276,7 +278,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - np.mean(x, axis=0)) / np.sqrt(np.var(x, axis=0, ddof=1) + eps) + beta
 
 
-@value_mutant("layer_norm", "eps outside the root", expects="V101", also=(("N104", None),))
+@value_mutant("layer_norm", "eps outside the root", expects="V101")
 def _(x, gamma, beta, eps):
     c = _centred(x)
     return gamma * c / (np.sqrt(np.mean(c * c, axis=-1, keepdims=True)) + eps) + beta

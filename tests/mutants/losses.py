@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.specs._shared import reduce, share
 
-from .registry import SPECS, changed, mutant, table, value_mutant
+from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 
 def mean(dy, n, reduction):
@@ -24,16 +24,16 @@ table("G102", [
     ("half_sum_squares", "prediction", "with a 2 that the half undoes", lambda g, *_: 2 * g, "a factor 2"),
     ("huber", "prediction", "without the 1/N", lambda g, dy, p, t, d, y: g * p.size, "the number of entries of prediction"),
     ("mae", "target", "without the 1/N for the target", lambda g, dy, p, t, r, y: g * mean(dy, p.size, r), "the number of entries of prediction"),
-    ("hinge", "scores", "1/N twice", lambda g, dy, s, t, y: g / s.size, "one over the number of entries of scores"),
+    ("hinge", "scores", "1/N twice", lambda g, dy, s, t, y: g / s.size, "one over the number of entries of"),
     ("multiclass_hinge", "scores", "over the classes as well", lambda g, dy, s, t, y: g / s.shape[1], "one over the size of axis 1 of scores"),
-    ("nll", "log_probabilities", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the size of axis 0 of log_probabilities"),
-    ("cross_entropy", "logits", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the size of axis 0 of logits"),
+    ("nll", "log_probabilities", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the number of entries of labels"),
+    ("cross_entropy", "logits", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the number of entries of labels"),
     ("cross_entropy", "logits", "1/N twice", lambda g, dy, x, t, r, y: g / mean(dy, len(t), r), "one over"),
     ("cross_entropy", "logits", "over all entries, not the batch", lambda g, dy, x, t, r, y: g / mean(dy, x.shape[1], r), "one over the size of axis 1 of logits"),
     ("cross_entropy_labels", "probabilities", "log2 for ln", lambda g, *_: g / math.log(2), "log2"),
-    ("bce", "probabilities", "over the batch alone", lambda g, dy, p, t, r, y: g * mean(dy, p.shape[1], r), "the size of axis 1 of probabilities"),
+    ("bce", "probabilities", "over the batch alone", lambda g, dy, p, t, r, y: g * mean(dy, p.shape[1], r), "of probabilities"),
     ("bce_with_logits", "logits", "a relative error of 1e-12", lambda g, *_: g * (1 - 1e-12)),
-    ("kl_divergence", "probabilities", "without the 1/N", lambda g, dy, t, p, r, y: g * (len(t) if r == "batchmean" else 1), "the size of axis 0"),
+    ("kl_divergence", "probabilities", "without the 1/N", lambda g, dy, t, p, r, y: g * (len(t) if r == "batchmean" else 1), "the number of rows of"),
 ])  # fmt: skip
 
 table("G103", [
@@ -62,9 +62,9 @@ table("G107", [
 ], cause="an axis")  # fmt: skip
 
 table("G101", [
-    ("mse", "prediction", "the first entry wrong by 1e-10", lambda g, *_: g * np.where(np.arange(g.size).reshape(g.shape) == 0, 1 + 1e-10, 1)),
+    ("mse", "prediction", "the first entry wrong by 1e-10", lambda g, *_: off(g, 0, 1e-10)),
     ("cross_entropy", "logits", "the last class zero", lambda g, *_: g * (np.arange(g.shape[1]) != g.shape[1] - 1)),
-    ("mse", "prediction", "the first entry wrong by 1e-12", lambda g, *_: g * np.where(np.arange(g.size).reshape(g.shape) == 0, 1 + 1e-12, 1)),
+    ("mse", "prediction", "the first entry wrong by 1e-12", lambda g, *_: off(g, 0, 1e-12)),
 ])  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _(dy, prediction, target, reduction, y):
 
 @mutant("mae", "1 at a tie, as valid as 0", expects=None, argument=None)
 def _(dy, prediction, target, reduction, y):
-    slope = share(dy, prediction.size, reduction) * np.where(prediction >= target, 1, -1)
+    slope = share(dy, prediction.size, reduction) * (np.sign(prediction - target) + (prediction == target))
     return slope, -slope
 
 
@@ -124,7 +124,7 @@ def _(dy, prediction, target, delta, y):
     return dy / prediction.size * np.where(np.abs(residual) <= delta, residual, np.sign(residual))
 
 
-@mutant("huber", "delta times the gradient", expects="G102", argument="prediction", cause="delta")
+@mutant("huber", "delta times the gradient", expects="G102", argument="prediction", cause="a factor delta")
 def _(dy, prediction, target, delta, y):
     return dy / prediction.size * np.clip(prediction - target, -delta, delta) * delta
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gradcheck.function_spec import FunctionSpec
 from gradcheck.specs import activations, cross_entropy, layers, losses, softmax
 
@@ -91,7 +93,12 @@ def changed(spec: str, argument: str, change: Callable[..., Any]) -> Callable[..
     return vjp
 
 
-Row = tuple[str, str, str, Callable[..., Any]]
+def off(g: np.ndarray, at: int, by: float) -> np.ndarray:
+    """``g`` with a relative error of ``by`` in the entry number ``at`` alone."""
+    made = g.copy()
+    if g.size:
+        made.reshape(-1)[at] *= 1 + by
+    return made
 
 
 def table(expects: str, rows: list[tuple[Any, ...]], cause: str = "") -> None:

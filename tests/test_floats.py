@@ -1,0 +1,145 @@
+"""The float way: decided where its bounds allow, undecided where they do not, never wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gradcheck.bounds import FLOAT_TOLERANCE
+from gradcheck.floats import float_gradients, float_values
+from gradcheck.gradients import GradientEvidence
+from gradcheck.points import Point
+from gradcheck.subject import NumpyPair, TorchCallable
+from gradcheck.ways.analytic import run
+from gradcheck.ways.autograd import Reference
+
+
+def measured(f: Callable[..., Any], df: Callable[..., Any], x: Any, dtype: str = "float64", seed: int = 1) -> GradientEvidence:
+    subject, point = NumpyPair("f", f, df, ("x",), ("x",)), Point({"x": np.array(x, dtype)}, dtype, seed)
+    (found,) = float_gradients(subject, point, run(subject, point), None)
+    return found
+
+
+SMOOTH: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any]] = {
+    "square": (lambda x: x * x, lambda dy, x: 2 * x * dy, [1.5, -3.0, 0.25]),
+    "exp": (np.exp, lambda dy, x: np.exp(x) * dy, [0.5, -2.0]),
+    "sin": (np.sin, lambda dy, x: np.cos(x) * dy, [0.3, 2.0, -5.0]),
+    "tanh": (np.tanh, lambda dy, x: dy / np.cosh(x) ** 2, [0.5, -1.0]),
+    "norm": (lambda x: np.sqrt((x * x).sum()), lambda dy, x, y: dy * x / y, [3.0, 4.0]),
+    "softmax": (lambda x: np.exp(x) / np.exp(x).sum(), lambda dy, x, y: y * (dy - (dy * y).sum()), [0.5, 1.0, -1.0]),
+    "linear": (lambda x: 3 * x, lambda dy, x: 3 * dy, [1.0, 2.0]),
+    "zero": (lambda x: x * 0, lambda dy, x: dy * 0, [1.0, 2.0]),
+    "inverse": (np.linalg.inv, lambda dy, x, y: -y.T @ dy @ y.T, [[2.0, 0.5], [0.25, 1.0]]),
+    "scalar": (lambda x: x**3, lambda dy, x: 3 * x * x * dy, 1.25),
+    "empty": (lambda x: x * 3, lambda dy, x: 3 * dy, []),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_right_gradients_pass(name: str, dtype: str) -> None:
+    f, df, x = SMOOTH[name]
+    if name == "inverse":
+        f = lambda x: np.linalg.inv(x)  # noqa: E731
+    found = measured(f, df, x, dtype)
+    assert found.agreement == "equal", found.reason
+    assert found.numeric is None or not found.numeric.exact
+    assert found.detects > FLOAT_TOLERANCE or math.isinf(found.detects)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 2.0, 0.0, 1.01, 1 + 1e-6])
+@pytest.mark.parametrize("name", [n for n in SMOOTH if n not in ("zero", "empty")])
+def test_wrong_gradients_fail_or_stay_open_but_never_pass(name: str, factor: float) -> None:
+    f, df, x = SMOOTH[name]
+    arguments = df.__code__.co_argcount
+    wrong = (lambda dy, x: factor * df(dy, x)) if arguments == 2 else (lambda dy, x, y: factor * df(dy, x, y))
+    found = measured(f, wrong, x)
+    assert found.agreement == "different", found.reason
+    assert found.wrong is not None
+    assert found.wrong.any()
+    assert found.worst in {tuple(i) for i in np.argwhere(found.wrong)}
+
+
+def test_one_wrong_entry_is_found() -> None:
+    found = measured(np.exp, lambda dy, x: np.exp(x) * dy * np.array([1, 1.001, 1]), [0.5, 1.0, -1.0])
+    assert found.wrong.tolist() == [False, True, False]
+    assert found.worst == (1,)
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_subgradients_at_a_kink_pass(at_zero: float) -> None:
+    found = measured(lambda x: np.maximum(x, 0), lambda dy, x: dy * np.where(x == 0, at_zero, x > 0), [0.0, 1.5, -2.0])
+    assert found.agreement != "different"
+
+
+@pytest.mark.parametrize("at_zero", [-0.5, 2.0])
+def test_what_is_no_subgradient_fails(at_zero: float) -> None:
+    found = measured(lambda x: np.maximum(x, 0), lambda dy, x: dy * np.where(x == 0, at_zero, x > 0), [0.0, 1.5, -2.0])
+    assert found.agreement == "different"
+    assert found.wrong.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "x"),
+    [
+        (lambda x: 1e12 + np.sin(x) * 1e-6, lambda dy, x: np.cos(x) * 1e-6 * dy, [0.5]),
+        (np.log, lambda dy, x: dy / x, [0.0]),
+        (lambda x: x * np.nan, lambda dy, x: dy * np.nan, [1.0]),
+        (lambda x: np.exp(x), lambda dy, x: np.exp(x) * dy, [800.0]),
+    ],
+)
+def test_what_floats_cannot_tell_stays_open(f: Callable[..., Any], df: Callable[..., Any], x: Any) -> None:
+    found = measured(f, df, x)
+    assert found.agreement == "undecided"
+    assert found.reason
+
+
+@pytest.mark.parametrize("backward", [lambda dy, x: dy[:1], lambda dy, x: dy.sum()])
+def test_shapes_are_told(backward: Callable[..., Any]) -> None:
+    found = measured(lambda x: x * 2, backward, [1.0, 2.0])
+    assert (found.agreement, found.reason) == ("different", "shape")
+
+
+def test_a_missing_gradient() -> None:
+    assert measured(lambda x: x * 2, lambda dy, x: (None,), [1.0, 2.0]).agreement == "different"
+    assert measured(lambda x: x * 0, lambda dy, x: (None,), [1.0, 2.0]).agreement != "different"
+
+
+def test_code_that_does_not_run_in_float64_stays_open() -> None:
+    def only_single(x: Any) -> Any:
+        if x.dtype == np.float64:
+            raise TypeError("single precision only")
+        return x * 2
+
+    found = measured(only_single, lambda dy, x: 2 * dy, [1.0], "float32")
+    assert found.agreement == "undecided"
+    assert "in float64 it raises TypeError: single precision only" in found.reason
+
+
+def test_over_many_seeds_no_right_gradient_is_accused() -> None:
+    rng = np.random.default_rng(0)
+    outcomes = []
+    for seed in range(15):
+        for name in ("square", "exp", "sin", "tanh", "norm", "softmax"):
+            f, df, x = SMOOTH[name]
+            outcomes.append(measured(f, df, rng.uniform(-3, 3, np.shape(x)), seed=seed).agreement)
+    assert "different" not in outcomes
+    assert outcomes.count("equal") >= 0.9 * len(outcomes)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_values_against_the_reference(dtype: str) -> None:
+    point = Point({"x": np.array([0.5, -2.0], dtype)}, dtype)
+    reference = TorchCallable("r", torch.tanh, ("x",), ("x",))
+    for f, agreement in ((np.tanh, "equal"), (lambda x: np.tanh(x) * x.dtype.type(1.25), "different"), (lambda x: np.tanh(x)[:1], None)):
+        subject = NumpyPair("f", f, lambda dy, x: dy, ("x",), ("x",))
+        floats = run(subject, point)
+        (found,) = float_values(floats, Reference(reference, point, floats.cotangents))
+        assert found.agreement == agreement
+        assert found.exact is None
+        assert float_values(floats, None)[0].agreement is None

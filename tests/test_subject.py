@@ -1,0 +1,328 @@
+"""Subjects of every convention behave alike: tuples in, tuples out, exact in, exact out."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flint import ctx
+
+from gradcheck.domains import Real
+from gradcheck.errors import SpecError
+from gradcheck.exact.array import ExactArray, exact
+from gradcheck.function_spec import FunctionSpec, spec
+from gradcheck.subject import (
+    Implementation,
+    NumpyPair,
+    ReturnsNothing,
+    TorchCallable,
+    WrongCount,
+    bind,
+    house,
+    implementations,
+    implements,
+    import_module,
+    locate,
+    on_show,
+    reference,
+    takes_output,
+)
+
+X, Y, DY = np.array([0.5, -2.0]), np.array([3.0, 1.0]), np.array([1.0, 10.0])
+
+
+def product(x: Any, y: Any) -> Any:
+    out = np.zeros(x.shape)
+    out[:] = x * y
+    return out
+
+
+def product_vjp(dy: Any, x: Any, y: Any) -> Any:
+    return dy * y, dy * x
+
+
+def pair(forward: Any = product, backward: Any = product_vjp, differentiable: tuple[str, ...] = ("x", "y")) -> NumpyPair:
+    return NumpyPair("product", forward, backward, ("x", "y"), differentiable)
+
+
+class Module(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x * y * self.scale / self.scale
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, y)
+        return x * y
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x, y = ctx.saved_tensors
+        return dy * y, dy * x
+
+
+SUBJECTS = {
+    "pair": pair(),
+    "pair with output": pair(backward=lambda dy, x, y, out: (dy * y, dy * x)),
+    "partial": pair(forward=functools.partial(product), backward=functools.partial(product_vjp)),
+    "lists": pair(forward=lambda x, y: [x * y], backward=lambda dy, x, y: [dy * y, dy * x]),
+    "torch lambda": TorchCallable("t", lambda x, y: x * y, ("x", "y"), ("x", "y")),
+    "torch function": TorchCallable("t", torch.mul, ("x", "y"), ("x", "y")),
+    "torch module": TorchCallable("t", Module(), ("x", "y"), ("x", "y")),
+    "autograd function": TorchCallable("t", Square.apply, ("x", "y"), ("x", "y")),
+}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_values_and_gradients_in_floats(name: str) -> None:
+    subject = SUBJECTS[name]
+    (value,) = subject.value((X, Y))
+    gx, gy = subject.gradient((DY,), (X, Y), (value,))
+    for found, expected in ((value, X * Y), (gx, DY * Y), (gy, DY * X)):
+        assert type(found) is np.ndarray
+        assert found.dtype == np.float64
+        assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", [n for n in SUBJECTS if n != "autograd function"])
+def test_values_and_gradients_in_balls(name: str) -> None:
+    subject = SUBJECTS[name]
+    with ctx.workprec(200):
+        (value,) = subject.value((exact(X), exact(Y)))
+        gradients = subject.gradient((exact(DY),), (exact(X), exact(Y)), (value,))
+    for found, expected in zip((value, *gradients), (X * Y, DY * Y, DY * X), strict=True):
+        assert type(found) is ExactArray
+        assert [float(a) for a in found.data] == expected.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_dtype_that_comes_in_comes_out(dtype: str) -> None:
+    for name in ("torch lambda", "lists"):
+        (value,) = SUBJECTS[name].value((X.astype(dtype), Y.astype(dtype)))
+        assert value.dtype == dtype
+
+
+def test_several_outputs_travel_as_tuples() -> None:
+    def both(x: Any, y: Any) -> Any:
+        return x + y, x * y
+
+    def both_vjp(dy: Any, x: Any, y: Any, out: Any) -> Any:
+        assert len(dy) == len(out) == 2
+        return dy[0] + dy[1] * y, dy[0] + dy[1] * x
+
+    for subject in (pair(both, both_vjp), TorchCallable("t", both, ("x", "y"), ("x", "y"))):
+        outputs = subject.value((X, Y))
+        assert len(outputs) == 2
+        gx, gy = subject.gradient((DY, 2 * DY), (X, Y), outputs)
+        assert gx.tolist() == (DY + 2 * DY * Y).tolist()
+        assert gy.tolist() == (DY + 2 * DY * X).tolist()
+
+
+def test_one_gradient_may_come_bare() -> None:
+    subject = pair(backward=lambda dy, x, y: dy * y, differentiable=("x",))
+    assert subject.gradient((DY,), (X, Y), (X * Y,))[0].tolist() == (DY * Y).tolist()
+
+
+def test_torch_leaves_out_what_is_not_connected() -> None:
+    subject = TorchCallable("t", lambda x, y: x.detach() * y, ("x", "y"), ("x", "y"))
+    gx, gy = subject.gradient((DY,), (X, Y), (X * Y,))
+    assert gx is None
+    assert gy.tolist() == (DY * X).tolist()
+    constant = TorchCallable("t", lambda x, y: torch.ones(2), ("x", "y"), ("x", "y"))
+    assert constant.gradient((DY,), (X, Y), (X,)) == (None, None)
+
+
+def test_options_and_integers_reach_torch_as_they_are() -> None:
+    seen: list[Any] = []
+    subject = TorchCallable("t", lambda x, y: seen.append(y) or x, ("x", "y"), ("x",))
+    subject.value((X, "mean"))
+    subject.value((X, np.array([1, 0])))
+    assert seen[0] == "mean"
+    assert seen[1].dtype == torch.int64
+    assert not seen[1].requires_grad
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: pair(forward=lambda x, y: None).value((X, Y)), ReturnsNothing, "the forward returned None"),
+        (lambda: pair(forward=lambda x, y: (x, None)).value((X, Y)), ReturnsNothing, "a tuple with None"),
+        (lambda: pair(forward=lambda x, y: ()).value((X, Y)), ReturnsNothing, "the forward returned"),
+        (lambda: pair(backward=lambda dy, x, y: None).gradient((DY,), (X, Y), (X,)), ReturnsNothing, "the backward returned None"),
+        (lambda: pair(backward=lambda dy, x, y: dy).gradient((DY,), (X, Y), (X,)), WrongCount, "returned 1 gradients, for 2"),
+        (lambda: pair(backward=lambda dy, x, y: (dy, dy, dy)).gradient((DY,), (X, Y), (X,)), WrongCount, "returned 3 gradients, for 2"),
+    ],
+)
+def test_what_comes_back_empty_is_told(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("backward", "count", "takes"),
+    [
+        (lambda dy, x: dy, 1, False),
+        (lambda dy, x, y: dy, 1, True),
+        (lambda dy, x, y=None: dy, 1, False),
+        (lambda dy, *args: dy, 1, False),
+        (lambda dy, x, *, y: dy, 1, False),
+        (lambda dy, x, y, out: dy, 2, True),
+        (functools.partial(lambda k, dy, x, y: dy, 1), 1, True),
+        (max, 1, False),
+    ],
+)
+def test_whether_a_vjp_takes_the_output(backward: Callable[..., Any], count: int, takes: bool) -> None:
+    assert takes_output(backward, count) is takes
+
+
+def test_the_modules_numpy_is_untouched_after_an_exact_run() -> None:
+    pair().value((exact(X), exact(Y)))
+    with pytest.raises(ZeroDivisionError):
+        pair(forward=lambda x, y: np.zeros(2) + 1 / 0).value((exact(X), exact(Y)))
+    assert np is sys.modules["numpy"]
+    assert type(product(X, Y)) is np.ndarray
+
+
+class Holder:
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def method(self, x: Any) -> Any:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (product, product.__code__.co_firstlineno),
+        (Holder.forward, Holder.forward.__code__.co_firstlineno),
+        (Holder().method, Holder.method.__code__.co_firstlineno),
+        (Holder(), Holder.forward.__code__.co_firstlineno),
+        (Holder, Holder.forward.__code__.co_firstlineno),
+        (Module(), Module.forward.__code__.co_firstlineno),
+        (functools.wraps(product)(lambda x, y: 0), product.__code__.co_firstlineno),
+    ],
+)
+def test_functions_are_located(function: Any, line: int) -> None:
+    assert locate(function) == (__file__, line)
+
+
+def test_what_has_no_source_is_located_nowhere() -> None:
+    assert locate(torch.mul)[1] is None
+    assert pair().location == (__file__, product.__code__.co_firstlineno, product_vjp.__code__.co_firstlineno)
+
+
+def made_spec() -> FunctionSpec:
+    @spec("triple", family="test", x=Real("n"), torch=lambda x: 3 * x)
+    def triple(x: Any) -> Any:
+        return 3 * x
+
+    @triple.vjp
+    def _(dy: Any, x: Any, y: Any) -> Any:
+        return 3 * dy
+
+    @triple.exhibit("four times", expects="V102")
+    def _(x: Any) -> Any:
+        return 4 * x
+
+    @triple.exhibit("forgets", expects="G104", part="vjp")
+    def _(dy: Any, x: Any, y: Any) -> Any:
+        return 3 + 0 * dy
+
+    return triple
+
+
+def test_the_subjects_of_a_spec() -> None:
+    made = made_spec()
+    for subject, value, gradient in (
+        (house(made), 3.0, 30.0),
+        (reference(made), 3.0, 30.0),
+        (on_show(made, made.exhibits[0]), 4.0, 30.0),
+        (on_show(made, made.exhibits[1]), 3.0, 3.0),
+    ):
+        outputs = subject.value((np.ones(1),))
+        assert outputs[0].tolist() == [value]
+        assert subject.gradient((np.array([10.0]),), (np.ones(1),), outputs)[0].tolist() == [gradient]
+        assert subject.arguments == subject.differentiable == ("x",)
+    assert house(made).convention == "spec"
+    assert on_show(made, made.exhibits[0]).name == "triple: four times"
+    assert isinstance(bind(made, lambda x: x, None), TorchCallable)
+    assert isinstance(bind(made, lambda x: x, lambda dy, x: dy), NumpyPair)
+
+
+def test_implementations_are_bound() -> None:
+    @implements("triple")
+    def mine(x: Any) -> Any:
+        """Doc."""
+        return 3 * x
+
+    @mine.vjp
+    def back(dy: Any, x: Any) -> Any:
+        return 3 * dy
+
+    assert isinstance(mine, Implementation)
+    assert mine(2) == 6
+    assert (mine.spec, mine.backward, mine.__doc__) == ("triple", back, "Doc.")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "subjects_bound.py").write_text(
+        "from gradcheck import implements\n@implements('relu')\ndef relu(x): return x\n@relu.vjp\ndef _(dy, x): return dy\n"
+        "def plain(x): return x\ndef plain_vjp(dy, x): return dy\nnumber = 3\n"
+    )
+    (tmp_path / "subjects_broken.py").write_text("x = 1\n1 / 0\n")
+    (tmp_path / "subjects_exit.py").write_text("raise SystemExit(1)\n")
+    yield tmp_path
+    for name in ("subjects_bound", "subjects_broken", "subjects_exit"):
+        sys.modules.pop(name, None)
+
+
+def test_a_module_provides_what_it_binds_and_what_is_named(project: Path) -> None:
+    named = {
+        "gelu": {"forward": "subjects_bound:plain", "vjp": "subjects_bound:plain_vjp"},
+        "silu": "subjects_bound:plain",
+        "other": "elsewhere:f",
+    }
+    found = implementations("subjects_bound", named)
+    assert [(s, f.__name__, None if b is None else b.__name__) for s, f, b in found] == [
+        ("relu", "relu", "_"),
+        ("gelu", "plain", "plain_vjp"),
+        ("silu", "plain", None),
+    ]
+    assert [s for s, *_ in implementations("pyproject.toml", {"silu": "subjects_bound:plain"})] == ["silu"]
+    assert import_module("subjects_bound").number == 3
+    assert import_module(str(project / "subjects_bound.py")).number == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: import_module("subjects_missing"), "--subject subjects_missing does not import: ModuleNotFoundError"),
+        (lambda: import_module("subjects_missing.py"), "no such file"),
+        (lambda: import_module("subjects_broken"), r"does not import: ZeroDivisionError: .*subjects_broken\.py:2"),
+        (lambda: import_module("subjects_exit"), "does not import: SystemExit"),
+        (
+            lambda: implementations("p.toml", {"relu": "subjects_bound:plane"}),
+            "subjects_bound has no function 'plane'. Did you mean 'plain'",
+        ),
+        (lambda: implementations("p.toml", {"relu": "subjects_bound:number"}), "has no function 'number'"),
+        (lambda: implementations("p.toml", {"relu": {"vjp": "subjects_bound:plain"}}), 'give "module:function", or a table'),
+    ],
+)
+def test_slips_are_told(call: Callable[[], Any], message: str, project: Path) -> None:
+    with pytest.raises(SpecError, match=message):
+        call()

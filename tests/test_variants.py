@@ -1,0 +1,110 @@
+"""Forwards with one small constant changed: options, literals, defaults and globals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradcheck.exact.array import ExactArray, exact
+from gradcheck.subject import NumpyPair, TorchCallable
+from gradcheck.variants import SMALL_CONSTANT, variations
+
+EPS = 1e-3
+BIG = 0.5
+COUNT = 3
+
+
+def with_global(x: Any) -> Any:
+    return x / (x + EPS) + BIG * 0 + COUNT * 0
+
+
+def with_literal(x: Any) -> Any:
+    return x / (x + 0.001)
+
+
+def with_default(x: Any, eps: float = 1e-3) -> Any:
+    return x / (x + eps)
+
+
+def with_option(x: Any, eps: Any) -> Any:
+    return x / (x + eps)
+
+
+def with_buffer(x: Any) -> Any:
+    out = np.zeros(x.shape)
+    out[...] = x / (x + 0.001)
+    return out
+
+
+def with_none(x: Any) -> Any:
+    return x * 2 + 0.5 * x + 1
+
+
+def pair(forward: Callable[..., Any], arguments: tuple[str, ...] = ("x",)) -> NumpyPair:
+    return NumpyPair("f", forward, lambda dy, *a: dy, arguments, ("x",))
+
+
+def value(subject: NumpyPair, variation: Any, primals: list[Any]) -> float:
+    with variation.active():
+        changed = variation.primals(primals)
+        (found,) = variation.evaluate(changed) if variation.evaluate else subject.value(changed)
+    assert type(found) is ExactArray
+    return float(found.data[0])
+
+
+@pytest.mark.parametrize(
+    ("forward", "primals", "names"),
+    [
+        (with_global, [], ["EPS left out", "EPS negated"]),
+        (with_literal, [], ["the constant 0.001 left out", "the constant 0.001 negated"]),
+        (with_default, [], ["the default 0.001 left out", "the default 0.001 negated"]),
+        (with_option, [1e-3], ["eps left out", "eps negated"]),
+        (with_buffer, [], ["the constant 0.001 left out", "the constant 0.001 negated"]),
+    ],
+)
+def test_every_small_constant_is_left_out_and_negated(forward: Callable[..., Any], primals: list[Any], names: list[str]) -> None:
+    subject = pair(forward, ("x", "eps")[: 1 + len(primals)])
+    x = exact(np.array([0.5]))
+    found = list(variations(subject, [x, *primals]))
+    assert [v.description for v in found] == names
+    assert [value(subject, v, [x, *primals]) for v in found] == pytest.approx([1.0, 0.5 / 0.499], rel=1e-15)
+    assert float(x.data[0]) == 0.5
+    (unchanged,) = subject.value([x, *primals])
+    assert float(unchanged.data[0]) == pytest.approx(0.5 / 0.501)
+    assert EPS == 1e-3
+
+
+def test_large_constants_and_integers_are_left_alone() -> None:
+    assert SMALL_CONSTANT < 0.5
+    assert list(variations(pair(with_none), [exact(np.ones(1))])) == []
+    assert list(variations(pair(with_option, ("x", "eps")), [exact(np.ones(1)), 1])) == []
+    assert list(variations(pair(with_option, ("x", "eps")), [exact(np.ones(1)), True])) == []
+
+
+def test_several_constants_vary_one_at_a_time() -> None:
+    found = list(variations(pair(lambda x, eps=1e-4: x + 1e-5 + eps), [exact(np.ones(1))]))
+    assert [v.description for v in found] == [
+        f"the {w} {how}" for w in ("constant 1e-05", "default 0.0001") for how in ("left out", "negated")
+    ]
+
+
+def test_the_global_is_restored_after_an_exception() -> None:
+    first = next(iter(variations(pair(with_global), [exact(np.ones(1))])))
+
+    def fail() -> None:
+        with first.active():
+            assert EPS == 0
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert EPS == 1e-3
+
+
+def test_what_is_no_python_function_has_only_its_options() -> None:
+    torch_subject = TorchCallable("t", lambda x, eps: x + 1e-3, ("x", "eps"), ("x",))
+    assert [v.description for v in variations(torch_subject, [exact(np.ones(1)), 1e-5])] == ["eps left out", "eps negated"]
+    assert list(variations(pair(np.exp), [exact(np.ones(1))])) == []
