@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 FORMULA_TOLERANCE = 1e-13
 """Relative. In balls nothing rounds but what the code under test rounds itself: its Python-float
 constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
@@ -10,6 +14,12 @@ they explain a difference of 1e-13; a wrong formula is off by its own size."""
 CONSTANT_ROUNDINGS = 8
 """A rounded constant acts as a rounded input does, and ill-conditioned code magnifies it: a
 difference within this many times what one rounding of the inputs moves is no wrong formula."""
+
+
+def constant_share(dtype: Any) -> float:
+    """CONSTANT_ROUNDINGS in terms of what one rounding *in dtype* moves: constants are always float64."""
+    return CONSTANT_ROUNDINGS * float(np.finfo(np.float64).eps) / float(np.finfo(dtype).eps)
+
 
 FLOAT_TOLERANCE = 2.0**-26
 """Relative, where only floats are to be had: half the digits of float64. Above it rounding no

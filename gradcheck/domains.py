@@ -187,10 +187,12 @@ REGIMES: dict[str, Regime] = {
 """Where values are looked for; the first is the simplest, and shrinking tends towards it."""
 
 
-def _between(codes: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values strictly inside an interval: evenly, and ever nearer to either end."""
+def _between(codes: np.ndarray, low: float, high: float, closed: bool) -> np.ndarray:
+    """Values inside an interval: evenly, ever nearer to either end, and (if ``closed``) the ends."""
     inside = low + (high - low) * (1 + _digits(codes)) / 2 - (high - low) * (codes // 2 % 2) / 2
     near = (high - low) * 2.0 ** -(1.0 + codes // 8 % 40)
+    if closed:
+        near = np.where(codes // 8 % 4 == 0, 0.0, near)
     return np.where(codes % 2 == 0, np.where(codes == 0, (low + high) / 2, inside), np.where(codes // 4 % 2 == 0, low + near, high - near))
 
 
@@ -238,7 +240,7 @@ class Real(Domain):
         regime = draw(st.sampled_from(tuple(REGIMES)))
         codes = draw_codes(draw, int(np.prod(shape)))
         if self.low is not None and self.high is not None:
-            values = _between(codes, self.low, self.high)
+            values = _between(codes, self.low, self.high, self.closed)
         else:
             values = REGIMES[regime](
                 codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None)

@@ -77,7 +77,7 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)
     comparable = all(c.shape == o.shape and c.dtype.kind == "f" for c, o in zip(floats.outputs, objects, strict=True))
     sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable) if comparable else ()
-    found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable), forward_accuracy=sound)
+    found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point.dtype), forward_accuracy=sound)
     if floats.failure is not None:
         return found
     measured = [measure_gradient(exactly, point, floats, torch_side, i) for i in range(len(inputs))] if gradients else []

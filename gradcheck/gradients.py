@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
-from gradcheck.bounds import CONFIRM_BITS, CONSTANT_ROUNDINGS, FLOAT_TOLERANCE, FORMULA_TOLERANCE
+from gradcheck.bounds import CONFIRM_BITS, FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
 from gradcheck.compare import Agreement, entry, is_null
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
@@ -212,7 +212,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    wrong, unknown, worst = _outside(found.claimed, local, lift(unavoidable(False)[0]))
+    wrong, unknown, worst = _outside(found.claimed, local, constant_share(at.point.dtype) * lift(unavoidable(False)[0]))
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -227,7 +227,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
 
 
 def _outside(claimed: np.ndarray, local: Local, moves: np.ndarray) -> tuple[np.ndarray, bool, float]:
-    """Which entries lie outside their subgradients, whether some could not be told, and the largest relative error."""
+    """Which entries lie outside their subgradients by more than ``moves`` explain, whether some could not be told, the worst error."""
     wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), False, 0.0
     for i in np.ndindex(claimed.shape):
         g, low, high, move = (entry(balls, i) for balls in (claimed, local.lower, local.upper, moves))
@@ -235,7 +235,7 @@ def _outside(claimed: np.ndarray, local: Local, moves: np.ndarray) -> tuple[np.n
         if not low.is_finite() or not high.is_finite():
             unknown = True
             continue
-        allowance = FORMULA_TOLERANCE * size + (CONSTANT_ROUNDINGS * move if move.is_finite() else 0)
+        allowance = FORMULA_TOLERANCE * size + (move if move.is_finite() else 0)
         outside = (g - high).max(low - g)
         if not g.is_finite() or outside > allowance:
             wrong[i] = True

@@ -5,7 +5,8 @@ Nothing of gradcheck that costs time is imported before one of the two is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="check the specs in DIR (a folder or a file), one test item per spec; repeatable",
     )
-    group.addoption("--gradcheck-examples", type=int, default=100, metavar="N", help="points to check every spec at (default: 100)")
-    group.addoption("--gradcheck-seed", type=int, default=0, metavar="N", help="seed of the generated points (default: 0)")
+    group.addoption(
+        "--gradcheck-examples", type=_at_least(1), default=100, metavar="N", help="points to check every spec at (default: 100)"
+    )
+    group.addoption("--gradcheck-seed", type=_at_least(0), default=0, metavar="N", help="seed of the generated points (default: 0)")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return whole_number
 
 
 class Gradcheck:

@@ -36,20 +36,19 @@ def replay(source: str, id: str) -> tuple[Result, Finding | None]:
         raise UsageError(f"{id} was found with the arguments {before}; {spec.name!r} takes {now} now")
     matches = match(gather(subject, point, reference(spec), spec.laws if entry["code"] == "V103" else ()))
     seen = again(matches, Match(entry["code"], entry["argument"], "", signature=frozenset(), sure=False))
-    # A wrong gradient that is now wrong in another way has not gone.
-    rivals = [m for m in matches if m.group and m.argument == entry["argument"] and m.code[0] == entry["code"][0]]
-    seen = seen or min(rivals, key=lambda m: rank(m.code), default=None)
+    if seen is None or not _is_same(entry, seen):
+        # A gradient that is wrong in another way by now has not become right.
+        rivals = [m for m in matches if m.group and m.argument == entry["argument"] and m.code[0] == entry["code"][0]]
+        seen = min(rivals, key=lambda m: rank(m.code), default=seen)
     path, line, _ = subject.location
     shown = Result(
         path, recorded["name"], line, recorded["kind"], recorded["convention"], spec.name, Verdict.FAIL if seen else Verdict.PASS
     )
-    return shown, make_finding(subject, point, seen, _cause(entry, seen)) if seen else None
+    return shown, make_finding(subject, point, seen, entry.get("cause", "") if _is_same(entry, seen) else "") if seen else None
 
 
-def _cause(entry: dict[str, Any], seen: Match) -> str:
-    """The recorded cause, which many points agreed on, if it is still the same defect."""
-    same = seen.code == entry["code"] and seen.measured.get("factor") == entry["measured"].get("factor")
-    return str(entry.get("cause", "")) if same else ""
+def _is_same(entry: dict[str, Any], seen: Match) -> bool:
+    return seen.code == entry["code"] and seen.measured.get("factor") == entry["measured"].get("factor")
 
 
 def _subject(recorded: dict[str, Any], spec: FunctionSpec, module: str | None) -> Subject:

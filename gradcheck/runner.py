@@ -218,6 +218,7 @@ def _abandon(executor: ProcessPoolExecutor) -> None:
     for worker in workers:
         worker.terminate()
 
+
 def _start() -> None:
     # Ctrl-C reaches the whole process group; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.bounds import CONSTANT_ROUNDINGS, FLOAT_TOLERANCE, FORMULA_TOLERANCE
+from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
 from gradcheck.compare import Agreement, near
 from gradcheck.exact.array import lift
 from gradcheck.exact.errors import NotExact, Undecided
@@ -37,7 +37,7 @@ class ValueEvidence:
 
 
 def compare_values(
-    floats: FloatRun, objects: Sequence[np.ndarray], torch_side: Reference | None, unavoidable: Callable[[bool], Any]
+    floats: FloatRun, objects: Sequence[np.ndarray], torch_side: Reference | None, unavoidable: Callable[[bool], Any], dtype: str
 ) -> tuple[ValueEvidence, ...]:
     if torch_side is None:
         return tuple(ValueEvidence(j, c, o, None, None) for j, (c, o) in enumerate(zip(floats.outputs, objects, strict=True)))
@@ -52,7 +52,7 @@ def compare_values(
             continue
         try:
             exact_reference = exact_reference or torch_side.exactly()
-            allowed = CONSTANT_ROUNDINGS * lift(unavoidable(False)[j])
+            allowed = constant_share(dtype) * lift(unavoidable(False)[j])
             agreement, at = near(o, exact_reference[j], FORMULA_TOLERANCE, allowed)
             found.append(ValueEvidence(j, c, o, exact_reference[j], agreement, at))
         except (NotExact, Undecided):

@@ -38,7 +38,8 @@ def test_a_finding_is_told_in_the_fixed_order(project: Any, page: Callable[..., 
     assert not CONTROL.search(result.output.replace("\n", ""))
     block = result.output[result.output.index("G102") :]
     order = [
-        "G102 gradient off by a constant factor", "in        half, argument x", "at        specs/a.py:16", "numeric", "analytic",
+        "G102 gradient off by a constant factor", "in        half, argument x", "at        specs/a.py:16",
+        "numeric", "analytic",
         "relative error 0.5", "autograd", "relative error 0", "suspect   the backward: numeric and autograd agree", "cause     a factor 1/2",
         "smallest input", "reproduce", "gradcheck replay ", "gradcheck explain G102", "import numpy as np", "1 of 2 subjects fails",
     ]  # fmt: skip
@@ -148,7 +149,11 @@ def test_wrong_use_is_told_before_anything_runs(project: Any, args: list[str], s
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[tool.gradcheck]\nexample = 1\n", "Did you mean 'examples'"), ("[tool\n", "line 1"), ('[tool.gradcheck]\nselect = ["Z"]\n', "select Z")],
+    [
+        ("[tool.gradcheck]\nexample = 1\n", "Did you mean 'examples'"),
+        ("[tool\n", "line 1"),
+        ('[tool.gradcheck]\nselect = ["Z"]\n', "select Z"),
+    ],
 )
 def test_wrong_configuration(project: Any, page: Callable[..., str], text: str, said: str) -> None:
     project.write("pyproject.toml", text)
@@ -178,15 +183,17 @@ def test_nothing_to_check(project: Any) -> None:
     assert project.run("bare").exit_code == 2
 
 
+SPEC = "from gradcheck import Real, spec\n\n\n@spec('s', family='f', {}, torch=None)\ndef s(x):\n    pass\n"
+
 BROKEN = {
     "x = (\n": ("broken.py:1", "it does not parse"),
     "import numpy\n\nimport nothing_of_this_name\n": ("broken.py:3", "No module named 'nothing_of_this_name'"),
     "from numpy import nothing_of_this_name\n": ("broken.py:1", "cannot import name"),
     "def f():\n    raise ValueError('boom')\n\n\nf()\n": ("broken.py:2", "ValueError: boom"),
     "import sys\nsys.exit(0)\n": ("broken.py:2", "SystemExit: 0"),
-    "from gradcheck import Real, spec\n\n\n@spec('s', family='f', z=Real(), torch=None)\ndef s(x):\n    pass\n": ("broken.py:4", "takes ['x']"),
-    "from gradcheck import Real, spec\n\n\n@spec('s', family='f', x=3, torch=None)\ndef s(x):\n    pass\n": ("broken.py:4", "is no domain"),
-    "from gradcheck import Real, spec\n\n\n@spec('s', family='f', x=Real(), torch=None)\ndef s(x):\n    pass\n": ("broken.py:4", "no vjp"),
+    SPEC.format("z=Real()"): ("broken.py:4", "takes ['x']"),
+    SPEC.format("x=3"): ("broken.py:4", "is no domain"),
+    SPEC.format("x=Real()"): ("broken.py:4", "no vjp"),
 }
 
 
@@ -425,7 +432,8 @@ def test_what_the_configuration_names(project: Any) -> None:
     project.write("other.py", LIBRARY)
     project.write(
         "pyproject.toml",
-        '[tool.gradcheck.subjects]\ntanh = "other:named"\nsigmoid = { forward = "other:named_forward", vjp = "other:named_vjp" }\nrelu = "none:f"\n',
+        '[tool.gradcheck.subjects]\ntanh = "other:named"\nrelu = "none:f"\n'
+        'sigmoid = { forward = "other:named_forward", vjp = "other:named_vjp" }\n',
     )
     project.run("--subject", "other", "tanh", "sigmoid", "--ignore", "N")
     found = {(s["name"], s["spec"]): {f["code"] for f in s["findings"]} for s in project.latest()["subjects"]}
@@ -440,15 +448,15 @@ def test_what_the_configuration_names(project: Any) -> None:
         ("import numpy\nx = (\n", "", 2, "{name}.py, line 2"),
         ("import sys\nsys.exit(0)\n", "", 2, "SystemExit: 0 ({path}:2)"),
         ("import nothing_of_this_name\n", "", 2, "({path}:1)"),
-        ("import gradcheck\n\n\n@gradcheck.implements('sigmod')\ndef f(x):\n    return x\n", "", 2, "{path}:4: there is no spec 'sigmod'. Did you mean"),
+        ("import gradcheck\n\n\n@gradcheck.implements('sigmod')\ndef f(x):\n    pass\n", "", 2, "{path}:4: there is no spec 'sigmod'"),
         ("x = 1\n", "", 5, "nothing to check"),
         ("def f(x):\n    return x\n", "sigmoid = '{name}:ff'", 2, "{name} has no function 'ff'. Did you mean 'f'"),
         ("def f(x):\n    return x\n", "sigmoid = {{ forward = '{name}:f', vjp = '{name}:ff' }}", 2, "{name} has no function 'ff'"),
         ("def f(x):\n    return x\n", "sigmod = '{name}:f'", 2, "{path}:1: there is no spec 'sigmod'"),
     ],
 )
-def test_a_module_that_cannot_be_judged(project: Any, request: pytest.FixtureRequest, text: str, config: str, status: int, said: str) -> None:
-    name = f"unusable_{abs(hash(request.node.name))}"
+def test_a_module_that_cannot_be_judged(project: Any, text: str, config: str, status: int, said: str) -> None:
+    name = "cannot_be_judged"
     path = project.write(f"{name}.py", text)
     if config:
         project.write("pyproject.toml", f"[tool.gradcheck.subjects]\n{config.format(name=name)}\n")

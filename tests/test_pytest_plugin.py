@@ -26,9 +26,8 @@ def test_an_item_for_every_spec(specs: pytest.Pytester) -> None:
     result = specs.runpytest_inprocess("--gradcheck-specs", "specs", "-rA", *FAST)
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines_random(["PASSED *a.py::right", "FAILED *a.py::half*", "FAILED *b.py::*"])
-    result.stdout.fnmatch_lines(
-        ["half: fail", "G102 gradient off by a constant factor*error", "*in        half, argument x*", "*at        *a.py:28", "*suspect *", "*gradcheck explain G102"]
-    )
+    text = ["half: fail", "G102 *error", "*in        half, argument x*", "*at        *a.py:27", "*suspect *", "*gradcheck explain G102"]
+    result.stdout.fnmatch_lines(text)
     result.stdout.fnmatch_lines(["*b.py:1: it does not import: ModuleNotFoundError: No module named 'nothing_of_this_name'"])
     assert not (specs.path / ".hypothesis").exists()
     assert not (specs.path / "reports").exists()

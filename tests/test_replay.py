@@ -73,7 +73,8 @@ def test_every_kind_of_subject(project: Any, page: Callable[..., str]) -> None:
 
 
 def test_a_submission(project: Any) -> None:
-    project.write("submitted_here.py", "import torch\n\nimport gradcheck\n\n\n@gradcheck.implements('relu')\ndef f(x):\n    return 3 * torch.relu(x)\n")
+    text = "import torch\n\nimport gradcheck\n\n\n@gradcheck.implements('relu')\ndef f(x):\n    return 3 * torch.relu(x)\n"
+    project.write("submitted_here.py", text)
     project.run("--subject", "submitted_here")
     found = next(f for f in project.findings() if f["code"] == "V102")
     again = project.gradcheck("replay", found["id"])

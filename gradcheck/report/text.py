@@ -33,14 +33,14 @@ VERDICTS = {
 _HEADERS = {
     "subject": "subject",
     "verdict": "verdict",
-    "mathematics": "mathematics\nanalytic",
-    "autograd": "float64\nautograd",
-    "arithmetic": "arithmetic\namplified",
+    "mathematics": "analytic\nerror",
+    "autograd": "autograd\nerror",
+    "arithmetic": "rounding\namplified",
     "detects": "detects",
     "points": "points",
     "seconds": "sec",
 }
-_WIDTHS = {"verdict": 12, "mathematics": 11, "autograd": 8, "arithmetic": 11, "detects": 7, "points": 6, "seconds": 4}
+_WIDTHS = {"verdict": 12, "mathematics": 8, "autograd": 8, "arithmetic": 9, "detects": 7, "points": 6, "seconds": 4}
 _WIDEST = 120
 
 
@@ -173,7 +173,7 @@ class ReportTable:
 def _columns(width: int) -> list[str]:
     columns = ["subject", *_WIDTHS]
     for dispensable in ("seconds", "points", "autograd", "detects"):
-        if width - sum(_WIDTHS[c] + 1 for c in columns[1:]) < 18:
+        if width - sum(_WIDTHS[c] + 1 for c in columns[1:]) < 22:
             columns.remove(dispensable)
     return columns
 

@@ -140,11 +140,7 @@ def _at_kinks(g: GradientEvidence) -> bool:
 
 def right_gradients(evidence: Evidence) -> dict[str, frozenset[str]]:
     """The arguments whose gradient would have shown an error here and is right, and what stands for a factor of 1."""
-    return {
-        g.argument: frozenset(names(1.0, evidence))
-        for g in evidence.gradients
-        if g.agreement == "equal" and math.isfinite(g.detects)
-    }
+    return {g.argument: frozenset(names(1.0, evidence)) for g in evidence.gradients if g.agreement == "equal" and math.isfinite(g.detects)}
 
 
 @rule("G101", "gradient mismatch")
