@@ -139,9 +139,11 @@ def judge(
     already clear the result. Empty where nothing can be compared.
     """
     limit = amplification_limit(steps)
-    top = float(np.finfo(dtype).max)
-    rows = [_errors(c, lift(e), dtype, top) for c, e in zip(computed, exact, strict=True)]
+    rows = [_rough_errors(c, lift(e), dtype) for c, e in zip(computed, exact, strict=True)]
     finite = _worst(rows, computed, None, dtype, limit, flags)
+    if finite is not None and finite.trouble:
+        rows = [_errors(row, c, lift(e)) for row, c, e in zip(rows, computed, exact, strict=True)]
+        finite = _worst(rows, computed, None, dtype, limit, flags)
     for worst in (False, True):
         if finite is None or not finite.trouble:
             break
@@ -150,11 +152,8 @@ def judge(
     return tuple(a for a in (broken, finite) if a is not None)
 
 
-Rows = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-
 def _worst(
-    rows: Rows,
+    rows: Sequence[Row],
     computed: Sequence[np.ndarray],
     moves: Sequence[np.ndarray] | None,
     dtype: np.dtype[Any],
@@ -179,7 +178,9 @@ def _worst(
     return found
 
 
-def _not_finite(rows: Rows, computed: Sequence[np.ndarray], dtype: np.dtype[Any], limit: float, flags: frozenset[str]) -> Accuracy | None:
+def _not_finite(
+    rows: Sequence[Row], computed: Sequence[np.ndarray], dtype: np.dtype[Any], limit: float, flags: frozenset[str]
+) -> Accuracy | None:
     for output, ((error, _, value), c) in enumerate(zip(rows, computed, strict=True)):
         for at in np.argwhere(np.isinf(error)):
             index = tuple(int(i) for i in at)
@@ -187,13 +188,28 @@ def _not_finite(rows: Rows, computed: Sequence[np.ndarray], dtype: np.dtype[Any]
     return None
 
 
-def _errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any], top: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Absolute errors (inf where a finite value became none, 0 where none can be told), ulps, exact values."""
+Row = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of one output: absolute errors (inf where a finite value became none, 0 where none can be told), ulps, exact values."""
+
+
+def _rough_errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any]) -> Row:
+    """Upper bounds of the errors, in float64: the exact values rounded, and half their ulp added."""
     value = to_float(exact)
     c = np.asarray(computed, dtype=np.float64).reshape(value.shape)
-    known = np.array([a.is_finite() for a in exact.ravel()], dtype=bool).reshape(value.shape) & (np.abs(value) <= top * (1 - 2.0**-8))
-    error = np.zeros(value.shape)
+    with np.errstate(all="ignore"):
+        known = np.abs(value) <= float(np.finfo(dtype).max) * (1 - 2.0**-8)
+        ulp = spacing(np.where(known, value, 1.0), dtype)
+        error = np.where(c == value, 0.0, np.abs(c - value)) + np.where(c == value, 0.0, np.spacing(np.abs(value)) / 2)
+    error = np.where(known, np.where(np.isfinite(c), error, np.inf), 0.0)
+    return error, ulp, value
+
+
+def _errors(row: Row, computed: Any, exact: np.ndarray) -> Row:
+    """The errors themselves, by subtraction in balls."""
+    rough, ulp, value = row
+    error = rough.copy()
+    c = np.asarray(computed, dtype=np.float64).reshape(value.shape)
     for i in np.ndindex(value.shape):
-        if known[i]:
-            error[i] = float(abs(exact[i] - arb(float(c[i]))).mid()) if np.isfinite(c[i]) else np.inf
-    return error, spacing(np.where(np.isfinite(value), value, 1.0), dtype), value
+        if 0 < rough[i] < np.inf:
+            error[i] = float(abs(exact[i] - arb(float(c[i]))).mid())
+    return error, ulp, value

@@ -14,7 +14,7 @@ import numpy as np
 from gradcheck.catalog import load
 from gradcheck.diagnosis import Sightings
 from gradcheck.errors import UsageError
-from gradcheck.evidence import gather
+from gradcheck.evidence import ALL, gather
 from gradcheck.examine import Settings, Tally, conclude, examine, finding
 from gradcheck.findings import Result
 from gradcheck.points import Point
@@ -188,14 +188,21 @@ def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
 def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     started = time.perf_counter()
     tally, sightings = Tally(), Sightings()
-    evidence = gather(subject, point)
+    evidence = gather(subject, point, parts=ALL - {"classical"})
     tally.add(evidence)
     matches = [m for m in match(evidence) if settings.counts(m.code)]
     sightings.add(point, matches)
     rivals = {m.group for m in matches if m.group}
     if rivals:
         for other in _nearby(point, subject.differentiable):
-            sightings.add(other, [m for m in match(gather(subject, other)) if m.group in rivals and settings.counts(m.code)])
+            sightings.add(
+                other,
+                [
+                    m
+                    for m in match(gather(subject, other, parts=ALL - {"arithmetic", "classical"}))
+                    if m.group in rivals and settings.counts(m.code)
+                ],
+            )
     here = {m.key: m for m in matches}
     found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for _, m, cause in sightings.conclusions()]
     return conclude(subject, tally, found, kind="submission", spec=None, seconds=time.perf_counter() - started)

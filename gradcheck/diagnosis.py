@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ FORWARD = ("V101", "V102", "V104")
 """The codes that say that the forward is not the reference."""
 
 
-Options = tuple[tuple[str, Any], ...]
+Options = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Sightings:
 
 def _options(point: Point) -> Options:
     """The arguments that are no arrays: with others the function is another one."""
-    return tuple((name, value) for name, value in point.primals.items() if not isinstance(value, np.ndarray))
+    return tuple((name, repr(value)) for name, value in point.primals.items() if not isinstance(value, np.ndarray))
 
 
 def _consensus(seen: list[tuple[Point, dict[str, Match]]], right: Mapping[Options, frozenset[str]]) -> tuple[Point, Match, str]:

@@ -39,7 +39,8 @@ class Evidence:
     why_not_exact: str = ""
 
 
-ALL = frozenset({"reference", "gradients", "laws"})
+ALL = frozenset({"reference", "gradients", "laws", "arithmetic", "classical"})
+"""What may be measured at a point: the value and its side effects are always."""
 
 
 def gather(
@@ -56,7 +57,7 @@ def gather(
     torch_side = Reference(reference, point, floats.cotangents) if reference is not None and "reference" in parts else None
     found = Evidence(subject, point, floats, expected_shapes=torch_side.shapes if torch_side is not None else None)
     try:
-        return _exactly(found, torch_side, laws if "laws" in parts else (), "gradients" in parts)
+        return _exactly(found, torch_side, laws, parts)
     except NotExact as error:
         why = str(error)
     except Undecided as error:
@@ -68,7 +69,7 @@ def gather(
     return replace(found, values=values, gradients=gradients, backward_accuracy=((),) * len(gradients), why_not_exact=why)
 
 
-def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], gradients: bool) -> Evidence:
+def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
     subject, point, floats = found.subject, found.point, found.run
     exactly = Exactly(subject, list(point.primals.values()), floats.cotangents)
     values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys))
@@ -76,16 +77,19 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     inputs = [list(point.primals.values())[k] for k in differentiable(subject)]
     unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)
     comparable = all(c.shape == o.shape and c.dtype.kind == "f" for c, o in zip(floats.outputs, objects, strict=True))
-    sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable) if comparable else ()
+    sound: tuple[Accuracy, ...] = ()
+    if comparable and "arithmetic" in parts:
+        sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable)
     found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point.dtype), forward_accuracy=sound)
     if floats.failure is not None:
         return found
-    measured = [measure_gradient(exactly, point, floats, torch_side, i) for i in range(len(inputs))] if gradients else []
+    wanted = range(len(inputs)) if "gradients" in parts else ()
+    measured = [measure_gradient(exactly, point, floats, torch_side, i, parts) for i in wanted]
     return replace(
         found,
         gradients=tuple(evidence for evidence, _ in measured),
         backward_accuracy=tuple(sound for _, sound in measured),
-        laws=tuple(judge_law(subject, law, point) for law in laws),
+        laws=tuple(judge_law(subject, law, point) for law in laws) if "laws" in parts else (),
     )
 
 

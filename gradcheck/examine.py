@@ -197,6 +197,8 @@ def _shrink(
 def _parts(m: Match) -> frozenset[str]:
     """What has to be measured to see ``m`` again."""
     found = {"laws"} if m.code == "V103" else {"gradients"} if m.argument is not None or m.code[0] == "G" else set()
+    if m.code[0] == "N":
+        found.add("arithmetic")
     return frozenset(found if m.code in ("N101", "N102", "N104", "N110") or m.code[0] in "SR" else found | {"reference"})
 
 

@@ -63,9 +63,12 @@ class GradientEvidence:
 
 
 def measure_gradient(
-    exactly: Exactly, point: Point, floats: FloatRun, torch_side: Reference | None, i: int
+    exactly: Exactly, point: Point, floats: FloatRun, torch_side: Reference | None, i: int, parts: frozenset[str]
 ) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
-    """The evidence of the ``i``-th differentiable argument, and the accuracy of its float gradient."""
+    """The evidence of the ``i``-th differentiable argument, and the accuracy of its float gradient.
+
+    ``parts`` may name "arithmetic" and "classical"; without them, only the mathematics is looked at.
+    """
     at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
     found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
     computed, claimed = floats.gradients[i], found.claimed
@@ -75,7 +78,8 @@ def measure_gradient(
         inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
         unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[i],), inputs, (claimed,), point.seed, bits)
-        if computed is not None and computed.shape == claimed.shape == at.shape and computed.dtype.kind == "f":
+        fits = computed is not None and computed.shape == claimed.shape == at.shape and computed.dtype.kind == "f"
+        if fits and "arithmetic" in parts:
             flags = floats.flags[0] | floats.flags[1]
             sound = judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
@@ -87,8 +91,8 @@ def measure_gradient(
         claimed,
         _slope("numeric", found.numeric),
         None if found.analytic is None else _slope("analytic", found.analytic),
-        None if reference is None else Slope("autograd", float(np.sum(reference * at.direction)), math.inf, False),
-        at.classical(at.direction),
+        None if reference is None else _contracted(reference, at.direction),
+        at.classical(at.direction) if "classical" in parts else None,
         "undecided",
         scale=float(found.scale.mid()) if found.scale.is_finite() else math.inf,
         kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
@@ -212,7 +216,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    wrong, unknown, worst = _outside(found.claimed, local, constant_share(at.point.dtype) * lift(unavoidable(False)[0]))
+    wrong, unknown, worst = _outside(found.claimed, local, lift(constant_share(at.point.dtype) * lift(unavoidable(False)[0])))
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -235,7 +239,7 @@ def _outside(claimed: np.ndarray, local: Local, moves: np.ndarray) -> tuple[np.n
         if not low.is_finite() or not high.is_finite():
             unknown = True
             continue
-        allowance = FORMULA_TOLERANCE * size + (move if move.is_finite() else 0)
+        allowance = FORMULA_TOLERANCE * size + (move if move.is_finite() and not local.kink[i] else 0)
         outside = (g - high).max(low - g)
         if not g.is_finite() or outside > allowance:
             wrong[i] = True
@@ -256,6 +260,11 @@ def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tup
         if difference > best:
             best, where = difference, i
     return where
+
+
+def _contracted(reference: np.ndarray, direction: np.ndarray) -> Slope:
+    with np.errstate(all="ignore"):
+        return Slope("autograd", float(np.sum(reference * direction)), math.inf, False)
 
 
 def _slope(way: str, ball: arb) -> Slope:

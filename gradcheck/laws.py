@@ -17,6 +17,7 @@ from gradcheck.exact.precision import TIE_BITS, settle
 from gradcheck.exact.standin import places, standing_in
 from gradcheck.points import Point
 from gradcheck.subject import Subject
+from gradcheck.ways.analytic import copies
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,13 @@ class _Function:
         self._subject = subject
 
     def __call__(self, *primals: Any) -> Any:
-        outputs = self._subject.value(primals)
+        outputs = self._subject.value(copies(primals))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def vjp(self, cotangent: Any, *primals: Any) -> Any:
         cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
-        gradients = self._subject.gradient(cotangents, primals, self._subject.value(primals))
+        outputs = self._subject.value(copies(primals))
+        gradients = self._subject.gradient(copies(cotangents), copies(primals), outputs)
         return gradients[0] if len(gradients) == 1 else gradients
 
 

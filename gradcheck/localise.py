@@ -16,7 +16,7 @@ from flint import arb
 from gradcheck.bounds import CONFIRM_BITS
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ONE, ZERO
-from gradcheck.ways.numeric import Evaluate, kinks, sides, suspicious
+from gradcheck.ways.numeric import Evaluate, kinks, narrowing, sides, suspicious, unbounded
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def localise(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], co
         kinked = np.zeros(len(weights), dtype=bool)
         if suspicious(both):
             kinked = kinks(both, sides(evaluate, primals, here, k, unit, exponent - 2 * CONFIRM_BITS))
+        if unbounded(both):
+            both = narrowing(both, sides(evaluate, primals, here, k, unit, exponent - 2 * CONFIRM_BITS))
         pairs = [(p, m) for a, b in zip(both.plus, both.minus, strict=True) for p, m in zip(a.ravel(), b.ravel(), strict=True)]
         entry = _entry(weights, pairs, kinked)
         for column, value in zip(columns, entry, strict=True):

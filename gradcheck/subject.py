@@ -204,6 +204,9 @@ def takes_output(backward: Callable[..., Any], count: int) -> bool:
 
 def locate(function: Any) -> tuple[str, int | None]:
     """File and line of a function, a class, or an object with a ``forward``."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type) and hasattr(owner, "forward") and getattr(function, "__name__", "") == "apply":
+        function = owner.forward  # the apply of a torch.autograd.Function
     inner = inspect.unwrap(getattr(function, "__func__", function))
     code = getattr(inner, "__code__", None)
     if code is not None:

@@ -22,9 +22,13 @@ def _one_thread() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def source(name: str, forward: str = "return x * x", vjp: str | None = "return 2 * x * dy", reference: str = "x * x", more: str = "") -> str:
+def source(
+    name: str, forward: str = "return x * x", vjp: str | None = "return 2 * x * dy", reference: str = "x * x", more: str = ""
+) -> str:
     """The page of a spec of one argument, to be put after ``HEAD``."""
-    text = f'\n\n@spec("{name}", family="toy", x=Real("*s"), torch=lambda x: {reference})\ndef {name}(x):\n    """{name}."""\n    {forward}\n'
+    text = (
+        f'\n\n@spec("{name}", family="toy", x=Real("*s"), torch=lambda x: {reference})\ndef {name}(x):\n    """{name}."""\n    {forward}\n'
+    )
     if vjp is not None:
         text += f"\n\n@{name}.vjp\ndef _(dy, x, y):\n    {vjp}\n"
     return text + more

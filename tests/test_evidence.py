@@ -147,10 +147,8 @@ WRONG: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...], 
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [(n, d) for n in WRONG for d in ("float64", "float32") if d == "float64" or n not in ("one part in 1e11", "no subgradient")],
-)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", WRONG)
 def test_wrong_gradients_are_different_where_they_are_wrong(name: str, dtype: str) -> None:
     forward, backward, primals, wrong = WRONG[name]
     if name == "tiny but wrong" and dtype == "float32":

@@ -14,7 +14,7 @@ HALF = {"vjp": "return x * dy"}
 
 
 @pytest.fixture
-def specs(pytester: pytest.Pytester, project: Any, page: Callable[..., str]) -> pytest.Pytester:
+def specs(project: Any, pytester: pytest.Pytester, page: Callable[..., str]) -> pytest.Pytester:
     """A folder with a right spec, a wrong one, and a file that does not import."""
     project.path = pytester.path
     project.specs("specs/a.py", page("right"), page("half", **HALF))
@@ -62,15 +62,15 @@ def test_a_wrong_number_is_wrong_use(specs: pytest.Pytester, option: str, value:
     result.stderr.fnmatch_lines([f"*--gradcheck-{option}*{value}*"])
 
 
-def test_exhibits_count(pytester: pytest.Pytester, project: Any, page: Callable[..., str]) -> None:
+def test_exhibits_count(project: Any, pytester: pytest.Pytester, page: Callable[..., str]) -> None:
     project.path = pytester.path
-    exhibit = '\n\n@right.exhibit("{0}", expects="{1}")\ndef _(x):\n    return 2 * x * x\n'
-    project.specs("a.py", page("right", more=exhibit.format("twice", "V102")))
-    project.specs("b.py", page("right", more=exhibit.format("twice", "G105")))
+    exhibit = '\n\n@right.exhibit("{0}", expects="{1}", part="vjp")\ndef _(dy, x, y):\n    return x * dy\n'
+    project.specs("a.py", page("right", more=exhibit.format("half", "G102")))
+    project.specs("b.py", page("right", more=exhibit.format("half", "G105")))
     pytester.runpytest_inprocess("--gradcheck-specs", "a.py", *FAST).assert_outcomes(passed=1)
     result = pytester.runpytest_inprocess("--gradcheck-specs", "b.py", *FAST)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*right: twice*", "*G105*"])
+    result.stdout.fnmatch_lines(["*right: half*", "*G105*"])
 
 
 def test_the_fixture(pytester: pytest.Pytester) -> None:

@@ -13,6 +13,7 @@ from gradcheck.replay import replay
 from gradcheck.report import model
 
 HALF = {"vjp": "return x * dy"}
+MINUS = '\n\n@half.exhibit("minus", expects="G103", part="vjp")\ndef _(dy, x, y):\n    return -2 * x * dy\n'
 
 
 def _block(output: str, code: str) -> str:
@@ -62,11 +63,11 @@ def test_the_source_was_mended(project: Any, page: Callable[..., str]) -> None:
 
 def test_every_kind_of_subject(project: Any, page: Callable[..., str]) -> None:
     law = '\n\n@right.law("is the input")\ndef _(f, x, z=Real("*s")):\n    return equal(f(z), z)\n'
-    exhibit = '\n\n@right.exhibit("twice", expects="V102")\ndef _(x):\n    return 2 * x * x\n'
+    exhibit = MINUS.replace("half", "right")
     project.specs("a.py", page("right", more=law + exhibit), page("raises", forward="raise ValueError('boom')"))
     project.run("a.py")
     found = {f["code"]: f["id"] for f in project.findings()}
-    assert set(found) == {"V103", "V102", "R101"}
+    assert set(found) == {"V103", "G103", "R101"}
     for code, identity in found.items():
         again = project.gradcheck("replay", identity)
         assert (again.exit_code, code in again.output) == (1, True), again.output
@@ -94,12 +95,12 @@ def test_the_start_of_an_id_and_another_report(project: Any, page: Callable[...,
 
 
 def test_what_is_gone_is_named(project: Any, page: Callable[..., str]) -> None:
-    project.specs("a.py", page("half", **HALF, more='\n\n@half.exhibit("twice", expects="V102")\ndef _(x):\n    return 2 * x * x\n'))
+    project.specs("a.py", page("half", **HALF, more=MINUS))
     project.run("a.py")
     found = {f["code"]: f["id"] for s in reversed(project.latest()["subjects"]) for f in s["findings"]}
     assert "there is no finding 'zzzz'" in project.gradcheck("replay", "zzzz").output
     project.specs("a.py", page("half", **HALF))
-    assert "is no exhibit of 'half' any more" in project.gradcheck("replay", found["V102"]).output
+    assert "is no exhibit of 'half' any more" in project.gradcheck("replay", found["G103"]).output
     text = (project.path / "a.py").read_text()
     project.write("a.py", text.replace("x=Real", "z=Real").replace("def half(x)", "def half(z)").replace("return x * x", "return z * z"))
     with pytest.raises(UsageError, match="found with the arguments x; 'half' takes z now"):

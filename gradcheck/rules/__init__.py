@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def rule(code: str, title: str, severity: Severity = Severity.ERROR) -> Callable
     return register
 
 
-def rules() -> dict[str, Rule]:
+@cache
+def rules() -> Mapping[str, Rule]:
     """Every rule by code."""
     for family in FAMILIES:
         import_module(f"gradcheck.rules.{family}")

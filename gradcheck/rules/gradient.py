@@ -124,8 +124,8 @@ def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
 
 
 def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
-    """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink."""
-    if g.local is None or a.shape != g.shape or g.local.kink.all():
+    """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink, wrong ones among them."""
+    if g.local is None or g.wrong is None or not (g.wrong & ~g.local.kink).any():
         return False
     pairs = [(a[i], g.local.ones[i]) for i in np.ndindex(a.shape) if not g.local.kink[i]]
     if not all(p.is_finite() and q.is_finite() for p, q in pairs):

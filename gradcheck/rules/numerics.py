@@ -56,12 +56,15 @@ def _broken(evidence: Evidence) -> Iterator[_Broken]:
     for argument, a in _accuracies(evidence):
         if a.trouble == "not finite" or _swallowed(a):
             yield _Broken(argument, a.index, a.computed, a.exact, a.dtype, a.flags)
-    forward, backward = evidence.run.flags
+    forward, backward = (flags - ONLY_IN_FLOATS for flags in evidence.run.flags)
     for value in evidence.values:
         yield from (_Broken(None, *b, value.computed.dtype.name, forward) for b in _undefined_values(value))
     for gradient in evidence.gradients:
         yield from (_Broken(gradient.argument, *b, evidence.point.dtype, forward | backward) for b in _undefined_gradients(gradient))
 
+
+ONLY_IN_FLOATS = frozenset({"overflow", "underflow"})
+"""What exact arithmetic does not know cannot be why a result is undefined in it as well."""
 
 Entry = tuple[tuple[int, ...], float, float]
 

@@ -58,7 +58,8 @@ def watched() -> Iterator[set[str]]:
 
 
 def copies(values: Sequence[Any]) -> list[Any]:
-    return [v.copy() if isinstance(v, np.ndarray) else v for v in values]
+    """``values``, the arrays among them (exact ones too) copied."""
+    return [v.copy() if type(v) is ExactArray or isinstance(v, np.ndarray) else v for v in values]
 
 
 def _bits(value: Any) -> bytes:
@@ -146,7 +147,7 @@ class Exactly:
     def value(self) -> tuple[Any, ...]:
         if ctx.prec not in self._values:
             Work.steps = 0
-            self._values[ctx.prec] = self.at(_fresh(self.primals))
+            self._values[ctx.prec] = self.at(copies(self.primals))
             self.steps = Work.steps
         return self._values[ctx.prec]
 
@@ -175,8 +176,4 @@ class Exactly:
         return primals
 
     def gradient_at(self, primals: Sequence[Any], cotangents: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
-        return self.subject.gradient(_fresh(cotangents), _fresh(primals), _fresh(outputs))
-
-
-def _fresh(values: Sequence[Any]) -> list[Any]:
-    return [v.copy() if type(v) is ExactArray or isinstance(v, np.ndarray) else v for v in values]
+        return self.subject.gradient(copies(cotangents), copies(primals), copies(outputs))

@@ -105,6 +105,31 @@ def kinks(first: Sides, closer: Sides) -> np.ndarray:
     return np.array(found, dtype=bool)
 
 
+LARGE_SLOPE = 2.0**30
+GROWTH = 2.0**7
+"""A slope above LARGE_SLOPE that grows by GROWTH or more when the step shrinks by CONFIRM_BITS has no
+limit: that of x^(1 - 1/8) grows by 2^7.5, that of a root by 2^30; a slope that exists does not grow."""
+
+
+def unbounded(both: Sides) -> bool:
+    """Whether some slope is so large that it may have no limit."""
+    return any(bool(abs(s) > LARGE_SLOPE) for pair in _pairs(both) for s in pair if s.is_finite())
+
+
+def narrowing(first: Sides, closer: Sides) -> Sides:
+    """The slopes of ``first``, NaN where they grow without limit as the step shrinks."""
+
+    def settled(far: np.ndarray, near: np.ndarray) -> np.ndarray:
+        kept = np.empty(far.shape, dtype=object)
+        for i in np.ndindex(far.shape):
+            p, q = far[i], near[i]
+            grows = p.is_finite() and abs(p) > LARGE_SLOPE and not abs(q) < GROWTH * abs(p)
+            kept[i] = arb.nan() if grows else p
+        return kept
+
+    return Sides(tuple(map(settled, first.plus, closer.plus)), tuple(map(settled, first.minus, closer.minus)))
+
+
 RICHARDSON_ROWS = 4
 SHRINK = 2.0
 EPS = float(np.finfo(np.float64).eps)
@@ -143,4 +168,17 @@ def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.
     return Slope("numeric", best, bound, exact=False)
 
 
-__all__ = ["Sides", "central", "classical", "contract", "kinks", "magnitude", "moved", "sides", "smallest_exponent", "suspicious"]
+__all__ = [
+    "Sides",
+    "central",
+    "classical",
+    "contract",
+    "kinks",
+    "magnitude",
+    "moved",
+    "narrowing",
+    "sides",
+    "smallest_exponent",
+    "suspicious",
+    "unbounded",
+]

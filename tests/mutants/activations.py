@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
 from gradcheck.specs._shared import sigmoid as s
 
 from .registry import SPECS, changed, mutant, off, table, value_mutant
@@ -219,7 +218,8 @@ def _(dy, x, y):
 
 @mutant("sigmoid", "twice too much at 0 alone", expects="G101", argument="x")
 def _(dy, x, y):
-    return np.where(x == 0, 2, 1) * SPECS["sigmoid"].backward(dy, x, y)
+    g = SPECS["sigmoid"].backward(dy, x, y)
+    return np.where(x == 0, 2 * g, g)
 
 
 @mutant("relu", "writes into the output it is given", expects="S101", argument="the output")
@@ -327,7 +327,13 @@ def _(x):
     return SPECS["softplus"].forward(x) / math.log(2)
 
 
-@value_mutant("softplus", "log10 for ln, with its own vjp", expects="V102", cause="log10", vjp=changed("softplus", "x", lambda g, *_: g / math.log(10)))
+@value_mutant(
+    "softplus",
+    "log10 for ln, with its own vjp",
+    expects="V102",
+    cause="log10",
+    vjp=changed("softplus", "x", lambda g, *_: g / math.log(10)),
+)
 def _(x):
     return SPECS["softplus"].forward(x) / math.log(10)
 
@@ -347,7 +353,12 @@ def _(x):
     return SPECS["gelu_tanh"].forward(x)
 
 
-@value_mutant("elu", "alpha forgotten, with its own vjp", expects="V101", vjp=lambda dy, x, alpha, y: np.where(x > 0, dy, dy * np.exp(np.minimum(x, 0))))
+@value_mutant(
+    "elu",
+    "alpha forgotten, with its own vjp",
+    expects="V101",
+    vjp=lambda dy, x, alpha, y: np.where(x > 0, dy, dy * np.exp(np.minimum(x, 0))),
+)
 def _(x, alpha):
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
@@ -374,7 +385,9 @@ def over_all_vjp(dy, x, y):
 
 
 value_mutant("softmax", "normalised over the whole batch", expects="V101", vjp=over_all_vjp)(over_all)
-value_mutant("softmax", "normalised over the whole batch, no reference at hand", expects="V103", vjp=over_all_vjp, reference=False)(over_all)
+value_mutant("softmax", "normalised over the whole batch, no reference at hand", expects="V103", vjp=over_all_vjp, reference=False)(
+    over_all
+)
 
 
 @value_mutant("tanh", "without a reference, a sigmoid", expects="V103", vjp=SPECS["sigmoid"].backward, reference=False)

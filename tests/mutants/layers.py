@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-
 from gradcheck.specs._shared import unbroadcast
 from gradcheck.specs.layers import _centred, _standardised, _standardised_vjp
 
 from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 table("G102", [
-    ("affine", "b", "mean over the rows for the sum", lambda g, dy, x, w, b, y: g * (w.shape[1] / dy.size if dy.size else 1), "one over the number of rows of x"),
+    ("affine", "b", "mean over the rows for the sum", lambda g, dy, x, w, *_: g / max(x.size // len(w), 1), "one over the number of rows"),
     ("residual", "w", "divided by the batch", lambda g, dy, x, w, y: g / len(x), "one over the number of rows of x"),
     ("batch_norm_train", "beta", "mean over the batch for the sum", lambda g, dy, x, *_: g / len(x), "one over the number of rows of x"),
     ("softmax_with_loss", "logits", "without the 1/N", lambda g, dy, x, t, y: g * len(x), "the number of rows of logits"),
@@ -66,7 +65,13 @@ def _(dy, a, b, y):
     return dy * a, unbroadcast(dy * b, np.shape(b))
 
 
-@mutant("multiply", "mean for the sum over the broadcast axes", expects="G102", argument="b", cause="one over the number of entries of a for each of b")
+@mutant(
+    "multiply",
+    "mean for the sum over the broadcast axes",
+    expects="G102",
+    argument="b",
+    cause="one over the number of entries of a for each of b",
+)
 def _(dy, a, b, y):
     return dy * b, unbroadcast(dy * a, np.shape(b)) * (b.size / dy.size if dy.size else 1)
 
@@ -93,7 +98,7 @@ def _(dy, x, w, b, y):
 
 @mutant("affine", "upstream ignored for the bias", expects="G104", argument="b")
 def _(dy, x, w, b, y):
-    to_x, to_w, to_b = SPECS["affine"].backward(dy, x, w, b, y)
+    to_x, to_w, _ = SPECS["affine"].backward(dy, x, w, b, y)
     return to_x, to_w, np.sum(np.ones_like(dy).reshape(-1, w.shape[1]), axis=0)
 
 
@@ -148,19 +153,27 @@ def _(dy, x, gamma, beta, eps, y):
     return to_x, np.sum(dy * x, axis=0), to_beta
 
 
-
 def undefined(argument, *codes):
     """Without eps a feature that does not vary is 0 / 0; with its negative, over the root of less than 0."""
     return tuple((code, argument) for code in codes)
 
 
-@mutant("batch_norm_train", "eps forgotten in the gradient of x", expects="G111", argument="x", cause="eps", also=undefined("x", "N102", "N103"))
+@mutant(
+    "batch_norm_train", "eps forgotten in the gradient of x", expects="G111", argument="x", cause="eps", also=undefined("x", "N102", "N103")
+)
 def _(dy, x, gamma, beta, eps, y):
-    to_x, to_gamma, to_beta = norm_vjp(dy, x, gamma, eps)
+    _, to_gamma, to_beta = norm_vjp(dy, x, gamma, eps)
     return norm_vjp(dy, x, gamma, 0.0)[0], to_gamma, to_beta
 
 
-@mutant("batch_norm_train", "eps with the wrong sign in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=undefined("gamma", "N103"))
+@mutant(
+    "batch_norm_train",
+    "eps with the wrong sign in the gradient of gamma",
+    expects="G111",
+    argument="gamma",
+    cause="eps",
+    also=undefined("gamma", "N103"),
+)
 def _(dy, x, gamma, beta, eps, y):
     to_x, _, to_beta = norm_vjp(dy, x, gamma, eps)
     return to_x, norm_vjp(dy, x, gamma, -eps)[1], to_beta
@@ -198,7 +211,14 @@ def _(dy, x, gamma, beta, eps, y):
     return gamma * _standardised_vjp(dy, x, eps), to_gamma, to_beta
 
 
-@mutant("layer_norm", "eps forgotten in the gradient of gamma", expects="G111", argument="gamma", cause="eps", also=undefined("gamma", "N102", "N103"))
+@mutant(
+    "layer_norm",
+    "eps forgotten in the gradient of gamma",
+    expects="G111",
+    argument="gamma",
+    cause="eps",
+    also=undefined("gamma", "N102", "N103"),
+)
 def _(dy, x, gamma, beta, eps, y):
     to_x, _, to_beta = SPECS["layer_norm"].backward(dy, x, gamma, beta, eps, y)
     return to_x, np.sum(dy * _standardised(x, 0.0), axis=0), to_beta
@@ -263,7 +283,13 @@ def _(x, w, b):
     return x @ w
 
 
-@value_mutant("dropout", "without the division by 1 - rate", expects="V102", cause="1 - rate", vjp=changed("dropout", "x", lambda g, dy, x, m, rate, y: g * (1 - rate)))
+@value_mutant(
+    "dropout",
+    "without the division by 1 - rate",
+    expects="V102",
+    cause="1 - rate",
+    vjp=changed("dropout", "x", lambda g, dy, x, m, rate, y: g * (1 - rate)),
+)
 def _(x, mask, rate):
     return x * mask
 

@@ -5,35 +5,34 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
 from gradcheck.specs._shared import reduce, share
 
 from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 
-def mean(dy, n, reduction):
+def mean(n, reduction):
     """What undoes, or does once more, the division by N of a mean."""
     return n if reduction == "mean" else 1
 
 
 table("G102", [
-    ("mse", "prediction", "without the 1/N", lambda g, dy, p, t, r, y: g * mean(dy, p.size, r), "the number of entries of prediction"),
-    ("mse", "prediction", "1/N twice", lambda g, dy, p, t, r, y: g / mean(dy, p.size, r), "one over the number of entries of prediction"),
-    ("mse", "prediction", "over the batch alone, not all entries", lambda g, dy, p, t, r, y: g * mean(dy, p.shape[1], r), "the size of axis 1 of prediction"),
+    ("mse", "prediction", "without the 1/N", lambda g, dy, p, t, r, y: g * mean(p.size, r), "the number of entries of prediction"),
+    ("mse", "prediction", "1/N twice", lambda g, dy, p, t, r, y: g / mean(p.size, r), "one over the number of entries of prediction"),
+    ("mse", "prediction", "over the batch, not all", lambda g, dy, p, t, r, y: g * mean(p.shape[1], r), "axis 1 of prediction"),
     ("mse", "prediction", "without the 2", lambda g, *_: g / 2, "a factor 1/2"),
     ("half_sum_squares", "prediction", "with a 2 that the half undoes", lambda g, *_: 2 * g, "a factor 2"),
     ("huber", "prediction", "without the 1/N", lambda g, dy, p, t, d, y: g * p.size, "the number of entries of prediction"),
-    ("mae", "target", "without the 1/N for the target", lambda g, dy, p, t, r, y: g * mean(dy, p.size, r), "the number of entries of prediction"),
+    ("mae", "target", "without the 1/N, one of two", lambda g, dy, p, t, r, y: g * mean(p.size, r), "the number of entries of prediction"),
     ("hinge", "scores", "1/N twice", lambda g, dy, s, t, y: g / s.size, "one over the number of entries of"),
-    ("multiclass_hinge", "scores", "over the classes as well", lambda g, dy, s, t, y: g / s.shape[1], "one over the size of axis 1 of scores"),
-    ("nll", "log_probabilities", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the number of entries of labels"),
-    ("cross_entropy", "logits", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(dy, len(t), r), "the number of entries of labels"),
-    ("cross_entropy", "logits", "1/N twice", lambda g, dy, x, t, r, y: g / mean(dy, len(t), r), "one over"),
-    ("cross_entropy", "logits", "over all entries, not the batch", lambda g, dy, x, t, r, y: g / mean(dy, x.shape[1], r), "one over the size of axis 1 of logits"),
+    ("multiclass_hinge", "scores", "over the classes as well", lambda g, dy, s, t, y: g / s.shape[1], "axis 1 of scores"),
+    ("nll", "log_probabilities", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(len(t), r), "the number of entries of labels"),
+    ("cross_entropy", "logits", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(len(t), r), "the number of entries of labels"),
+    ("cross_entropy", "logits", "1/N twice", lambda g, dy, x, t, r, y: g / mean(len(t), r), "one over"),
+    ("cross_entropy", "logits", "over all entries", lambda g, dy, x, t, r, y: g / mean(x.shape[1], r), "one over the size of axis 1"),
     ("cross_entropy_labels", "probabilities", "log2 for ln", lambda g, *_: g / math.log(2), "log2"),
-    ("bce", "probabilities", "over the batch alone", lambda g, dy, p, t, r, y: g * mean(dy, p.shape[1], r), "of probabilities"),
+    ("bce", "probabilities", "over the batch alone", lambda g, dy, p, t, r, y: g * mean(p.shape[1], r), "of probabilities"),
     ("bce_with_logits", "logits", "a relative error of 1e-12", lambda g, *_: g * (1 - 1e-12)),
-    ("kl_divergence", "probabilities", "without the 1/N", lambda g, dy, t, p, r, y: g * (len(t) if r == "batchmean" else 1), "the number of rows of"),
+    ("kl_divergence", "probabilities", "without the 1/N", lambda g, dy, t, p, r, y: g * (len(t) if r == "batchmean" else 1), "rows of"),
 ])  # fmt: skip
 
 table("G103", [
@@ -232,7 +231,7 @@ def _(prediction, target, reduction):
 
 @value_mutant(
     "mse", "sum for the mean, with its own vjp", expects="V102", cause="the number of entries of prediction",
-    vjp=changed("mse", "prediction", lambda g, dy, p, t, r, y: g * mean(dy, p.size, r)),
+    vjp=changed("mse", "prediction", lambda g, dy, p, t, r, y: g * mean(p.size, r)),
 )  # fmt: skip
 def _(prediction, target, reduction):
     losses = (prediction - target) ** 2

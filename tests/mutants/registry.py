@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gradcheck.specs import activations, cross_entropy, layers, losses, softmax
 
 from gradcheck.function_spec import FunctionSpec
-from gradcheck.specs import activations, cross_entropy, layers, losses, softmax
 
 SPECS: dict[str, FunctionSpec] = {
     made.name: made
