@@ -7,8 +7,11 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradcheck.diagnosis import Sightings, again
@@ -156,9 +159,32 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
     def test(point: Point) -> None:
         body(point)
 
-    seeded: Any = hypothesis.seed(seed)(hypothesis.given(strategy)(test))
-    run_all: Any = configured(seeded)
-    run_all()
+    def run_all() -> None:
+        seeded: Any = hypothesis.seed(seed)(hypothesis.given(strategy)(test))
+        seeded = configured(seeded)
+        seeded()
+
+    with _nothing_stored():
+        if not hypothesis.currently_in_test_context():
+            run_all()
+            return
+        # Hypothesis refuses a test within a test of the same thread; ours is none of the user's.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(run_all).result()
+
+
+@contextmanager
+def _nothing_stored() -> Iterator[None]:
+    """Keep Hypothesis from writing its caches into the user's folder, and leave its home as it was."""
+    from hypothesis import configuration
+
+    before = getattr(configuration, "__hypothesis_home_directory", None)
+    with TemporaryDirectory(prefix="gradcheck-") as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(before)
 
 
 def _shrink(

@@ -271,9 +271,13 @@ def _slope(way: str, ball: arb) -> Slope:
     return Slope(way, float(ball.mid()) if ball.is_finite() else math.nan, float(ball.rad()) if ball.is_finite() else math.inf, True)
 
 
-def like(claimed: np.ndarray, reference: np.ndarray) -> bool:
-    """Whether a gradient is autograd's but for rounding: to half the digits of its largest entry."""
+def like(claimed: np.ndarray, reference: np.ndarray) -> bool | None:
+    """Whether a gradient is autograd's but for rounding, to half the digits of its largest entry.
+
+    None where autograd's is not finite, or too small to have digits.
+    """
     mine = to_float(claimed)
-    if not np.isfinite(mine).all() or not np.isfinite(reference).all():
-        return False
-    return bool(np.all(np.abs(mine - reference) <= FLOAT_TOLERANCE * np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))))
+    largest = np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))
+    if not np.isfinite(reference).all() or largest < np.finfo(np.float64).smallest_normal:
+        return None
+    return bool(np.all(np.abs(mine - reference) <= FLOAT_TOLERANCE * largest))

@@ -16,7 +16,7 @@ from flint import arb
 from gradcheck.bounds import CONFIRM_BITS
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ONE, ZERO
-from gradcheck.ways.numeric import Evaluate, kinks, narrowing, sides, suspicious, unbounded
+from gradcheck.ways.numeric import Evaluate, kinks, limits, sides, suspicious
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,9 @@ def localise(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], co
     for i in np.ndindex(shape):
         unit = np.full(shape, ZERO, dtype=object)
         unit[i] = ONE
-        both = sides(evaluate, primals, here, k, unit, exponent - CONFIRM_BITS)
-        kinked = np.zeros(len(weights), dtype=bool)
-        if suspicious(both):
-            kinked = kinks(both, sides(evaluate, primals, here, k, unit, exponent - 2 * CONFIRM_BITS))
-        if unbounded(both):
-            both = narrowing(both, sides(evaluate, primals, here, k, unit, exponent - 2 * CONFIRM_BITS))
+        far, near = (sides(evaluate, primals, here, k, unit, exponent - n * CONFIRM_BITS) for n in (1, 2))
+        kinked = kinks(far, near) if suspicious(far) else np.zeros(len(weights), dtype=bool)
+        both = limits(far, near)
         pairs = [(p, m) for a, b in zip(both.plus, both.minus, strict=True) for p, m in zip(a.ravel(), b.ravel(), strict=True)]
         entry = _entry(weights, pairs, kinked)
         for column, value in zip(columns, entry, strict=True):

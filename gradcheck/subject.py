@@ -113,7 +113,8 @@ class TorchCallable:
     @property
     def location(self) -> tuple[str, int | None, int | None]:
         path, line = locate(self.function)
-        return path, line, line
+        backward = getattr(getattr(self.function, "__self__", None), "backward", None)
+        return path, line, locate(backward)[1] if hasattr(backward, "__code__") else line
 
     def _tensors(self, primals: Sequence[Any]) -> list[Any]:
         import torch

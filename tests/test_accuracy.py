@@ -26,7 +26,7 @@ def accuracies(
     names = tuple(f"x{i}" for i in range(len(primals)))
     arrays = {n: np.asarray(p, dtype) for n, p in zip(names, primals, strict=True)}
     subject = NumpyPair("f", f, backward or (lambda dy, *ps: tuple(p * 0 for p in ps)), names, names)
-    evidence = gather(subject, Point(arrays, dtype), parts=frozenset({"gradients"}) if backward else frozenset())
+    evidence = gather(subject, Point(arrays, dtype), parts=frozenset({"gradients", "arithmetic"} if backward else {"arithmetic"}))
     assert not evidence.why_not_exact, evidence.why_not_exact
     return evidence.backward_accuracy[0] if backward else evidence.forward_accuracy
 

@@ -92,7 +92,7 @@ def _explain(code: str, g: GradientEvidence, message: str, **more: Any) -> Match
         message,
         ("gradient", g.argument),
         suspect=_suspect(g),
-        by_forward=bool(g.like_reference),
+        by_forward=g.reference is not None and g.like_reference is not False,
         measured={**_measured(g), **more.pop("measured", {})},
         **more,
     )

@@ -62,6 +62,14 @@ def copies(values: Sequence[Any]) -> list[Any]:
     return [v.copy() if type(v) is ExactArray or isinstance(v, np.ndarray) else v for v in values]
 
 
+def _numbers(value: Any, who: str) -> np.ndarray:
+    """``value`` as an array; raises ``TypeError`` if it holds anything but numbers."""
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{who} returned a {type(value).__name__}, which is no array of numbers")
+    return array
+
+
 def _bits(value: Any) -> bytes:
     return np.asarray(value).tobytes()
 
@@ -86,28 +94,29 @@ def run(subject: Subject, point: Point) -> FloatRun:
     changed: list[tuple[str, str]] = []
     with watched() as forward_flags:
         try:
-            outputs = tuple(o if isinstance(o, np.ndarray) else np.asarray(o) for o in subject.value(given))
-        except Exception as error:
+            outputs = tuple(_numbers(o, "the forward") for o in subject.value(given))
+        except (Exception, SystemExit) as error:
             return FloatRun(failure=failure("forward", error, subject))
         changed += [("forward", n) for n in _written(primals, given, names)]
         outputs = tuple(np.array(o) for o in outputs)
         try:
             differs = any(_bits(a) != _bits(b) for a, b in zip(outputs, subject.value(copies(primals)), strict=True))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return FloatRun(failure=failure("forward", error, subject))
     cotangents = point.cotangents(tuple(o.shape for o in outputs))
     typed = [np.asarray(c).astype(point.dtype) for c in cotangents]
     seeds, given = copies(typed), copies(primals)
     with watched() as backward_flags:
         try:
-            gradients = subject.gradient(seeds, given, copies(outputs))
-        except Exception as error:
+            returned = subject.gradient(seeds, given, copies(outputs))
+            gradients = tuple(None if g is None else _numbers(g, "the backward") for g in returned)
+        except (Exception, SystemExit) as error:
             broken = failure("backward", error, subject)
             return FloatRun(outputs, cotangents=cotangents, flags=(frozenset(forward_flags), frozenset()), failure=broken)
     changed += [("backward", n) for n in _written(primals, given, names) if ("forward", n) not in changed]
     return FloatRun(
         outputs,
-        tuple(None if g is None else np.array(g) for g in gradients),
+        tuple(None if g is None else g.copy() for g in gradients),
         cotangents,
         (frozenset(forward_flags), frozenset(backward_flags)),
         tuple(changed),

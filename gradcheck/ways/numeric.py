@@ -111,23 +111,24 @@ GROWTH = 2.0**7
 limit: that of x^(1 - 1/8) grows by 2^7.5, that of a root by 2^30; a slope that exists does not grow."""
 
 
-def unbounded(both: Sides) -> bool:
-    """Whether some slope is so large that it may have no limit."""
-    return any(bool(abs(s) > LARGE_SLOPE) for pair in _pairs(both) for s in pair if s.is_finite())
+def limits(far: Sides, near: Sides) -> Sides:
+    """The slopes of ``near``, the smaller step, with their change since ``far`` as a bound on the truncation error.
 
+    That bound tells a slope that is zero (x^3 at 0 gives the square of the step) from a small one.
+    NaN where the slopes grow without limit.
+    """
 
-def narrowing(first: Sides, closer: Sides) -> Sides:
-    """The slopes of ``first``, NaN where they grow without limit as the step shrinks."""
+    def limit(p: arb, q: arb) -> arb:
+        if not (p.is_finite() and q.is_finite()):
+            return q
+        if abs(p) > LARGE_SLOPE and not abs(q) < GROWTH * abs(p):
+            return arb.nan()
+        return q + arb(0, abs(q - p).upper())
 
-    def settled(far: np.ndarray, near: np.ndarray) -> np.ndarray:
-        kept = np.empty(far.shape, dtype=object)
-        for i in np.ndindex(far.shape):
-            p, q = far[i], near[i]
-            grows = p.is_finite() and abs(p) > LARGE_SLOPE and not abs(q) < GROWTH * abs(p)
-            kept[i] = arb.nan() if grows else p
-        return kept
+    def each(far_slopes: np.ndarray, near_slopes: np.ndarray) -> np.ndarray:
+        return _array(np.frompyfunc(limit, 2, 1)(far_slopes, near_slopes))
 
-    return Sides(tuple(map(settled, first.plus, closer.plus)), tuple(map(settled, first.minus, closer.minus)))
+    return Sides(tuple(map(each, far.plus, near.plus)), tuple(map(each, far.minus, near.minus)))
 
 
 RICHARDSON_ROWS = 4
@@ -174,11 +175,10 @@ __all__ = [
     "classical",
     "contract",
     "kinks",
+    "limits",
     "magnitude",
     "moved",
-    "narrowing",
     "sides",
     "smallest_exponent",
     "suspicious",
-    "unbounded",
 ]
