@@ -190,19 +190,14 @@ def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     tally, sightings = Tally(), Sightings()
     evidence = gather(subject, point, parts=ALL - {"classical"})
     tally.add(evidence)
-    matches = [m for m in match(evidence) if settings.counts(m.code)]
+    matches = match(evidence)
     sightings.add(point, matches)
     rivals = {m.group for m in matches if m.group}
     if rivals:
         for other in _nearby(point, subject.differentiable):
-            sightings.add(
-                other,
-                [
-                    m
-                    for m in match(gather(subject, other, parts=ALL - {"arithmetic", "classical"}))
-                    if m.group in rivals and settings.counts(m.code)
-                ],
-            )
+            nearby = match(gather(subject, other, parts=frozenset({"gradients"})))
+            sightings.add(other, [m for m in nearby if m.group in rivals])
     here = {m.key: m for m in matches}
-    found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for _, m, cause in sightings.conclusions()]
+    concluded = [(m, cause) for _, m, cause in sightings.conclusions() if settings.counts(m.code)]
+    found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for m, cause in concluded]
     return conclude(subject, tally, found, kind="submission", spec=None, seconds=time.perf_counter() - started)

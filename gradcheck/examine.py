@@ -118,7 +118,7 @@ def examine(
 
     def look(point: Point, parts: frozenset[str] = ALL) -> tuple[Evidence, list[Match]]:
         evidence = gather(subject, point, reference, laws, parts)
-        return evidence, [m for m in match(evidence) if settings.counts(m.code)]
+        return evidence, match(evidence)
 
     def visit(point: Point) -> None:
         evidence, matches = look(point)
@@ -134,6 +134,8 @@ def examine(
         _explore(strategy, visit, settings.examples, settings.seed + further)
     found = []
     for point, m, cause in sightings.conclusions():
+        if not settings.counts(m.code):
+            continue
         shown, smaller = _shrink(strategy, m, look, memory, settings) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
     return conclude(

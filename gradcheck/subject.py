@@ -266,6 +266,7 @@ def bind(spec: FunctionSpec, forward: Callable[..., Any], backward: Callable[...
     """The subject that ``forward`` (and ``backward``, if it is a NumPy pair) make for ``spec``."""
     name = getattr(forward, "__name__", spec.name)
     if backward is None:
+        forward = forward.apply if isinstance(forward, type) and hasattr(forward, "apply") else forward
         return TorchCallable(name, forward, tuple(spec.arguments), spec.differentiable)
     return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable)
 
@@ -305,9 +306,9 @@ def implementations(module: str, named: Mapping[str, Any]) -> list[tuple[str, Ca
     """
     found: list[tuple[str, Callable[..., Any], Callable[..., Any] | None]] = []
     if not module.endswith(".toml"):
-        for value in vars(import_module(module)).values():
-            if isinstance(value, Implementation):
-                found.append((value.spec, value.forward, value.backward))
+        bound = {id(v): v for v in vars(import_module(module)).values() if isinstance(v, Implementation)}
+        for value in bound.values():
+            found.append((value.spec, value.forward, value.backward))
     for spec, entry in named.items():
         forward, vjp = (entry, None) if isinstance(entry, str) else (entry.get("forward"), entry.get("vjp"))
         if not forward:
