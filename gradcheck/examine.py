@@ -154,7 +154,7 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
 
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     configured = hypothesis.settings(
-        max_examples=examples, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
+        max_examples=examples, database=None, backend="hypothesis", deadline=None, derandomize=False, phases=phases, print_blob=False,
         report_multiple_bugs=False, stateful_step_count=1, suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
     )  # fmt: skip
 

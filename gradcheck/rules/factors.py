@@ -42,8 +42,8 @@ def digits(ratio: float) -> str:
 def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> Factor | None:
     """The one factor other than 1 between two object arrays of balls; None if there is none.
 
-    It must hold in every entry, and none may be right as it is. Sure if two entries or more that
-    are not zero agree on it.
+    It must hold in every entry, and none may be right as it is. Sure if two entries of
+    different size agree on it: equal ones may be equally wrong in any other way.
     """
     if mine.shape != theirs.shape:
         return None
@@ -61,7 +61,8 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
     if any(abs(p - q) < tolerance * abs(q) for p, q in nonzero):
         return None
     number = float(ratio.mid())
-    return Factor(number, frozenset(names(number, evidence)), len(nonzero) >= 2)
+    distinct = {float(abs(q).mid()) for _, q in nonzero}
+    return Factor(number, frozenset(names(number, evidence)), len(distinct) >= 2)
 
 
 def names(ratio: float, evidence: Evidence) -> set[str]:

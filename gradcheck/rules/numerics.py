@@ -66,6 +66,12 @@ def _broken(evidence: Evidence) -> Iterator[_Broken]:
 ONLY_IN_FLOATS = frozenset({"overflow", "underflow"})
 """What exact arithmetic does not know cannot be why a result is undefined in it as well."""
 
+
+def _digits(number: float, other: float) -> str:
+    """``number`` with as many digits as it takes to tell it from ``other``."""
+    return next((f"{number:.{n}g}" for n in range(6, 17) if f"{number:.{n}g}" != f"{other:.{n}g}"), repr(number))
+
+
 Entry = tuple[tuple[int, ...], float, float]
 
 
@@ -184,7 +190,7 @@ def accuracy_lost(evidence: Evidence) -> Iterator[Match]:
     for argument, a in _accuracies(evidence):
         if a.trouble == "inaccurate" and not _swallowed(a):
             message = (
-                f"{_what(argument)} is {a.computed:.6g} in {a.dtype}, exactly {a.exact:.6g}: "
+                f"{_what(argument)} is {_digits(a.computed, a.exact)} in {a.dtype}, exactly {_digits(a.exact, a.computed)}: "
                 f"{a.amplification:.1e} times the unavoidable error (a sound evaluation: at most {a.limit:.0f})"
             )
             measured = {"index": list(a.index), "value": a.computed, "exact": a.exact, "dtype": a.dtype}

@@ -10,8 +10,6 @@ from .registry import SPECS, changed, mutant, off, table, value_mutant
 
 table("G102", [
     ("affine", "b", "mean over the rows for the sum", lambda g, dy, x, w, *_: g / max(x.size // len(w), 1), "one over the number of rows"),
-    ("residual", "w", "divided by the batch", lambda g, dy, x, w, y: g / len(x), "one over the number of rows of x"),
-    ("batch_norm_train", "beta", "mean over the batch for the sum", lambda g, dy, x, *_: g / len(x), "one over the number of rows of x"),
     ("softmax_with_loss", "logits", "without the 1/N", lambda g, dy, x, t, y: g * len(x), "the number of rows of logits"),
     ("dropout", "x", "without the division by 1 - rate", lambda g, dy, x, m, rate, y: g * (1 - rate), "1 - rate"),
     ("dropout", "x", "divided by 1 - rate twice", lambda g, dy, x, m, rate, y: g / (1 - rate), "1 - rate"),
@@ -21,19 +19,15 @@ table("G102", [
 table("G103", [
     ("add", "b", "minus the gradient", lambda g, *_: -g),
     ("affine", "w", "minus the gradient", lambda g, *_: -g),
-    ("softmax_with_loss", "logits", "targets minus softmax", lambda g, *_: -g),
-    ("layer_norm", "beta", "minus the gradient", lambda g, *_: -g),
 ], cause="the wrong way round")  # fmt: skip
 
 table("G105", [
     ("affine", "w", "transposed", lambda g, *_: g.T),
     ("residual", "w", "transposed, though square", lambda g, *_: g.T),
-    ("layer_norm", "x", "transposed", lambda g, *_: g.T),
 ], cause="wrong order")  # fmt: skip
 
 table("G107", [
     ("affine", "b", "a stray keepdims", lambda g, *_: g[None], "an axis"),
-    ("batch_norm_train", "gamma", "a stray keepdims", lambda g, *_: g[None], "an axis"),
     ("add", "a", "a stray axis", lambda g, *_: g[..., None], "an axis"),
 ])  # fmt: skip
 
@@ -41,7 +35,6 @@ table("G112", [
     ("affine", "b", "None for the bias", lambda g, *_: None, "None"),
     ("add", "b", "zeros for the second", lambda g, *_: np.zeros_like(g)),
     ("residual", "w", "zeros for the weight", lambda g, *_: np.zeros_like(g)),
-    ("layer_norm", "gamma", "zeros for gamma", lambda g, *_: np.zeros_like(g)),
 ])  # fmt: skip
 
 table("G101", [
@@ -120,11 +113,6 @@ def _(dy, logits, targets, y):
     return dy / len(logits) * e / np.sum(e, axis=1, keepdims=True)
 
 
-@mutant("softmax_with_loss", "upstream ignored", expects="G104", argument="logits")
-def _(dy, logits, targets, y):
-    return SPECS["softmax_with_loss"].backward(np.ones_like(dy), logits, targets, y)
-
-
 def norm_vjp(dy, x, gamma, eps):
     """The house vjp of batch norm with an eps of one's own."""
     to_x = gamma * _standardised_vjp(dy.T, x.T, eps).T
@@ -140,11 +128,6 @@ def swap(spec, argument, body):
 def _(dy, x, gamma, beta, eps, y):
     to_x, _, to_beta = norm_vjp(dy, x, gamma, eps)
     return to_x, dy * _standardised(x.T, eps).T, to_beta
-
-
-@mutant("batch_norm_train", "gamma forgotten in the gradient of x", expects="G101", argument="x")
-def _(dy, x, gamma, beta, eps, y):
-    return norm_vjp(dy, x, np.ones_like(gamma), eps)
 
 
 @mutant("batch_norm_train", "gamma's gradient with x for the normalised x", expects="G101", argument="gamma")
@@ -224,25 +207,9 @@ def _(dy, x, gamma, beta, eps, y):
     return to_x, np.sum(dy * _standardised(x, 0.0), axis=0), to_beta
 
 
-@mutant("layer_norm", "the sum over the features for gamma", expects="G101", argument="gamma")
-def _(dy, x, gamma, beta, eps, y):
-    to_x, to_gamma, to_beta = SPECS["layer_norm"].backward(dy, x, gamma, beta, eps, y)
-    return to_x, np.sum(to_gamma) + 0 * to_gamma, to_beta
-
-
 @mutant("dropout", "the mask forgotten", expects="G101", argument="x")
 def _(dy, x, mask, rate, y):
     return dy / (1 - rate)
-
-
-@mutant("dropout", "the mask inverted", expects="G101", argument="x")
-def _(dy, x, mask, rate, y):
-    return dy * (1 - mask) / (1 - rate)
-
-
-@mutant("dropout", "upstream ignored", expects="G104", argument="x")
-def _(dy, x, mask, rate, y):
-    return mask / (1 - rate)
 
 
 @mutant("dropout", "writes into the mask", expects="S101", argument="mask")
@@ -263,11 +230,6 @@ def _(dy, x, eps, y):
     norm = np.sqrt(np.maximum(np.sum(x * x, axis=-1, keepdims=True), eps))
     turned = dy[..., :, None] * y[..., None, :] - y[..., :, None] * dy[..., None, :]
     return np.sum(turned * y[..., None, :], axis=-1) / norm
-
-
-@mutant("l2_normalize", "divided by the square of the norm", expects="G101", argument="x")
-def _(dy, x, eps, y):
-    return SPECS["l2_normalize"].backward(dy, x, eps, y) / np.sqrt(np.maximum(np.sum(x * x, axis=-1, keepdims=True), eps))
 
 
 # Forwards.

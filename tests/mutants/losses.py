@@ -21,37 +21,30 @@ table("G102", [
     ("mse", "prediction", "over the batch, not all", lambda g, dy, p, t, r, y: g * mean(p.shape[1], r), "axis 1 of prediction"),
     ("mse", "prediction", "without the 2", lambda g, *_: g / 2, "a factor 1/2"),
     ("half_sum_squares", "prediction", "with a 2 that the half undoes", lambda g, *_: 2 * g, "a factor 2"),
-    ("huber", "prediction", "without the 1/N", lambda g, dy, p, t, d, y: g * p.size, "the number of entries of prediction"),
     ("mae", "target", "without the 1/N, one of two", lambda g, dy, p, t, r, y: g * mean(p.size, r), "the number of entries of prediction"),
     ("hinge", "scores", "1/N twice", lambda g, dy, s, t, y: g / s.size, "one over the number of entries of"),
     ("multiclass_hinge", "scores", "over the classes as well", lambda g, dy, s, t, y: g / s.shape[1], "axis 1 of scores"),
     ("nll", "log_probabilities", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(len(t), r), "the number of entries of labels"),
     ("cross_entropy", "logits", "without the 1/N", lambda g, dy, x, t, r, y: g * mean(len(t), r), "the number of entries of labels"),
-    ("cross_entropy", "logits", "1/N twice", lambda g, dy, x, t, r, y: g / mean(len(t), r), "one over"),
     ("cross_entropy", "logits", "over all entries", lambda g, dy, x, t, r, y: g / mean(x.shape[1], r), "one over the size of axis 1"),
     ("cross_entropy_labels", "probabilities", "log2 for ln", lambda g, *_: g / math.log(2), "log2"),
-    ("bce", "probabilities", "over the batch alone", lambda g, dy, p, t, r, y: g * mean(p.shape[1], r), "of probabilities"),
     ("bce_with_logits", "logits", "a relative error of 1e-12", lambda g, *_: g * (1 - 1e-12)),
     ("kl_divergence", "probabilities", "without the 1/N", lambda g, dy, t, p, r, y: g * (len(t) if r == "batchmean" else 1), "rows of"),
 ])  # fmt: skip
 
 table("G103", [
     ("mse", "prediction", "target minus prediction", lambda g, *_: -g),
-    ("hinge", "scores", "the label's sign lost", lambda g, *_: -g),
     ("cross_entropy", "logits", "one-hot minus softmax", lambda g, *_: -g),
     ("nll", "log_probabilities", "the minus lost", lambda g, *_: -g),
-    ("kl_divergence", "probabilities", "the minus lost", lambda g, *_: -g),
 ], cause="the wrong way round")  # fmt: skip
 
 table("G105", [
     ("mse", "prediction", "transposed", lambda g, *_: g.T),
-    ("cross_entropy", "logits", "transposed", lambda g, *_: g.T),
 ], cause="wrong order")  # fmt: skip
 
 table("G112", [
     ("mae", "target", "None for the target", lambda g, *_: None),
     ("mae", "target", "zeros for the target", lambda g, *_: 0 * g),
-    ("huber", "prediction", "zeros", lambda g, *_: 0 * g),
 ])  # fmt: skip
 
 table("G107", [
@@ -115,12 +108,6 @@ def _(dy, prediction, target, delta, y):
 @mutant("huber", "clipped from above alone", expects="G101", argument="prediction")
 def _(dy, prediction, target, delta, y):
     return dy / prediction.size * np.minimum(prediction - target, delta)
-
-
-@mutant("huber", "the sign beyond delta without delta", expects="G101", argument="prediction")
-def _(dy, prediction, target, delta, y):
-    residual = prediction - target
-    return dy / prediction.size * np.where(np.abs(residual) <= delta, residual, np.sign(residual))
 
 
 @mutant("huber", "delta times the gradient", expects="G102", argument="prediction", cause="a factor delta")
@@ -190,11 +177,6 @@ def _(dy, probabilities, labels, eps, y):
 @mutant("bce", "the term of the other class missing", expects="G101", argument="probabilities")
 def _(dy, probabilities, targets, reduction, y):
     return -share(dy, probabilities.size, reduction) * targets / probabilities
-
-
-@mutant("bce", "divided by p (1 + p)", expects="G101", argument="probabilities")
-def _(dy, probabilities, targets, reduction, y):
-    return share(dy, probabilities.size, reduction) * (probabilities - targets) / (probabilities * (1 + probabilities))
 
 
 @mutant("bce", "an eps that the forward has not", expects="G101", argument="probabilities")

@@ -40,7 +40,7 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        return f"{self.spec}: {self.what}"
+        return f"{self.spec}: {self.what}" + (" (forward)" if self.forward else "")
 
 
 MUTANTS: list[Mutant] = []
