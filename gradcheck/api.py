@@ -19,6 +19,7 @@ from gradcheck.examine import Settings, Tally, conclude, examine, finding
 from gradcheck.findings import Result
 from gradcheck.points import Point
 from gradcheck.rules import codes, match
+from gradcheck.rules.gradient import right_gradients
 from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, reference
 from gradcheck.ways.analytic import run
 
@@ -191,12 +192,12 @@ def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     evidence = gather(subject, point, parts=ALL - {"classical"})
     tally.add(evidence)
     matches = match(evidence)
-    sightings.add(point, matches)
+    sightings.add(point, matches, right_gradients(evidence))
     rivals = {m.group for m in matches if m.group}
     if rivals:
         for other in _nearby(point, subject.differentiable):
-            nearby = match(gather(subject, other, parts=frozenset({"gradients"})))
-            sightings.add(other, [m for m in nearby if m.group in rivals])
+            nearby = gather(subject, other, parts=frozenset({"gradients"}))
+            sightings.add(other, [m for m in match(nearby) if m.group in rivals], right_gradients(nearby))
     here = {m.key: m for m in matches}
     concluded = [(m, cause) for _, m, cause in sightings.conclusions() if settings.counts(m.code)]
     found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for m, cause in concluded]

@@ -80,11 +80,12 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     sound: tuple[Accuracy, ...] = ()
     if comparable and "arithmetic" in parts:
         sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable)
-    found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point.dtype), forward_accuracy=sound)
+    found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point, bits), forward_accuracy=sound)
     if floats.failure is not None:
         return found
     wanted = range(len(inputs)) if "gradients" in parts else ()
-    measured = [measure_gradient(exactly, point, floats, torch_side, i, parts) for i in wanted]
+    wrong = any(v.agreement == "different" for v in found.values)
+    measured = [measure_gradient(exactly, point, floats, torch_side, i, parts, wrong) for i in wanted]
     return replace(
         found,
         gradients=tuple(evidence for evidence, _ in measured),

@@ -20,6 +20,7 @@ from gradcheck.findings import Finding, Result, Severity, Verdict
 from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
+from gradcheck.rules.gradient import right_gradients
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import run
 
@@ -124,7 +125,7 @@ def examine(
         evidence, matches = look(point)
         memory[_digest(point)] = matches
         tally.add(evidence)
-        sightings.add(point, matches)
+        sightings.add(point, matches, right_gradients(evidence))
 
     strategy = points(spec)
     _explore(strategy, visit, settings.examples, settings.seed)

@@ -43,7 +43,16 @@ def float_gradients(subject: Subject, point: Point, floats: FloatRun, torch_side
             reason = f"in float64 it raises {type(error).__name__}: {error}"
             return tuple(_open(subject.arguments[k], np.shape(primals[k]), reason) for k in differentiable(subject))
         wanted = enumerate(differentiable(subject))
-        return tuple(_gradient(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in wanted)
+        return tuple(_gradient_or_open(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in wanted)
+
+
+def _gradient_or_open(
+    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
+) -> GradientEvidence:
+    try:
+        return _gradient(subject, point, floats, torch_side, primals, k, i, given)
+    except Exception as error:
+        return _open(subject.arguments[k], np.shape(primals[k]), f"near the point it raises {type(error).__name__}: {error}")
 
 
 def _open(argument: str, shape: tuple[int, ...], reason: str) -> GradientEvidence:
@@ -152,7 +161,7 @@ def _sides(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, u
         low = high = gap = size = 0.0
         up, down = list(primals), list(primals)
         h = step * max(1.0, float(np.max(np.abs(primals[k] * unit), initial=0.0)))
-        up[k], down[k] = primals[k] + h * unit, primals[k] - h * unit
+        up[k], down[k] = np.asarray(primals[k] + h * unit), np.asarray(primals[k] - h * unit)
         for v, a, y, b in zip(floats.cotangents, subject.value(copies(up)), here, subject.value(copies(down)), strict=True):
             plus, minus = v * (a - y) / h, v * (y - b) / h
             low += float(np.sum(np.minimum(plus, minus)))

@@ -23,12 +23,13 @@ SMALL_CONSTANT = 1e-2
 
 @dataclass(frozen=True)
 class Variation:
-    """One changed constant: by other primals, by another forward, or by a context."""
+    """One changed constant: by other primals, by another forward, or by a context; ``both`` changes the backward's as well."""
 
     description: str
     primals: Callable[[Sequence[Any]], list[Any]] = list
     evaluate: Callable[[Sequence[Any]], tuple[Any, ...]] | None = None
     active: Callable[[], AbstractContextManager[None]] = nullcontext
+    both: bool = False
 
 
 def _others(value: Any) -> tuple[float, ...]:
@@ -45,6 +46,8 @@ def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
     for k, value in enumerate(primals):
         for other in _others(value):
             yield Variation(f"{subject.arguments[k]} {_how(other)}", primals=partial(_replaced, k, other))
+        if _others(value):
+            yield Variation(f"{subject.arguments[k]} in another place or size", primals=partial(_replaced, k, 0.0), both=True)
     if not isinstance(subject, NumpyPair) or not isinstance(subject.forward, FunctionType):
         return
     forward = subject.forward

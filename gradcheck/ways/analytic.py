@@ -105,15 +105,17 @@ def run(subject: Subject, point: Point) -> FloatRun:
             return FloatRun(failure=failure("forward", error, subject))
     cotangents = point.cotangents(tuple(o.shape for o in outputs))
     typed = [np.asarray(c).astype(point.dtype) for c in cotangents]
-    seeds, given = copies(typed), copies(primals)
+    seeds, given, saved = copies(typed), copies(primals), copies(outputs)
     with watched() as backward_flags:
         try:
-            returned = subject.gradient(seeds, given, copies(outputs))
+            returned = subject.gradient(seeds, given, saved)
             gradients = tuple(None if g is None else _numbers(g, "the backward") for g in returned)
         except (Exception, SystemExit) as error:
             broken = failure("backward", error, subject)
             return FloatRun(outputs, cotangents=cotangents, flags=(frozenset(forward_flags), frozenset()), failure=broken)
     changed += [("backward", n) for n in _written(primals, given, names) if ("forward", n) not in changed]
+    if _written(outputs, saved, [""] * len(saved)):
+        changed.append(("backward", "the output"))
     return FloatRun(
         outputs,
         tuple(None if g is None else g.copy() for g in gradients),
@@ -151,12 +153,12 @@ class Exactly:
         self._gradients: dict[int, tuple[Any, ...]] = {}
 
     def at(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        return self.subject.value(primals)
+        return self.subject.value(copies(primals))
 
     def value(self) -> tuple[Any, ...]:
         if ctx.prec not in self._values:
             Work.steps = 0
-            self._values[ctx.prec] = self.at(copies(self.primals))
+            self._values[ctx.prec] = self.at(self.primals)
             self.steps = Work.steps
         return self._values[ctx.prec]
 
@@ -174,9 +176,13 @@ class Exactly:
 
     def gradients_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """The gradients with other differentiable primals and, after them, cotangents."""
+        primals, cotangents = self.with_inputs(inputs)
+        return self.gradient_at(primals, cotangents, self.at(primals))
+
+    def with_inputs(self, inputs: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
+        """All primals, the differentiable ones being the first of ``inputs``, and the cotangents, its others."""
         wanted = len(differentiable(self.subject))
-        primals = self._with(inputs[:wanted])
-        return self.gradient_at(primals, inputs[wanted:], self.at(primals))
+        return self._with(inputs[:wanted]), inputs[wanted:]
 
     def _with(self, inputs: Sequence[Any]) -> list[Any]:
         primals = list(self.primals)

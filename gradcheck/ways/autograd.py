@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from flint import ctx
 
-from gradcheck.compare import accurate
+from gradcheck.accuracy import unavoidable_error
+from gradcheck.bounds import FORMULA_TOLERANCE
+from gradcheck.compare import accurate, near
 from gradcheck.errors import SpecError
 from gradcheck.exact.array import lift
+from gradcheck.exact.errors import NotExact, Undecided
 from gradcheck.exact.precision import settle
 from gradcheck.points import Point
 from gradcheck.subject import Subject
@@ -38,6 +43,26 @@ class Reference:
             return None
         given = self.subject.gradient(list(cotangents), copies(self.primals), self.outputs)
         return tuple(np.zeros(self.primals[k].shape) if g is None else g for k, g in zip(differentiable(self.subject), given, strict=True))
+
+    def has_gradient(self, i: int, cotangents: Sequence[Any], claimed: np.ndarray | None) -> bool:
+        """Whether ``claimed`` is the exact gradient of the reference; torch's float64 may be too far off to tell."""
+        if claimed is None:
+            return False
+        reference = Exactly(self.subject, self.primals, ())
+        reference.cotangents = list(cotangents)
+        try:
+            (theirs,), _ = settle(lambda: (reference.gradient()[i],), lambda gs: all(g is None or accurate(lift(g)) for g in gs))
+        except (NotExact, Undecided):
+            return False
+        return theirs is not None and near(claimed, lift(theirs), FORMULA_TOLERANCE, 0.0)[0] == "equal"
+
+    def moves(self, dtype: str, seed: int, bits: int) -> list[np.ndarray]:
+        """How far the reference's own exact outputs move with one rounding of the inputs."""
+        reference = Exactly(self.subject, self.primals, ())
+        inputs = [self.primals[k].astype(dtype) for k in differentiable(self.subject)]
+        with ctx.workprec(bits):
+            here = reference.value()
+        return unavoidable_error(reference.value_at, inputs, here, seed, bits)(False)
 
     def exactly(self) -> list[np.ndarray]:
         """The reference's own exact outputs; raises ``NotExact`` where torch code has no exact form."""

@@ -152,7 +152,7 @@ def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.
     with np.errstate(all="ignore"):
         for row in range(RICHARDSON_ROWS):
             up, down = list(primals), list(primals)
-            up[k], down[k] = x + step * direction, x - step * direction
+            up[k], down[k] = np.asarray(x + step * direction), np.asarray(x - step * direction)
             total = size = 0.0
             for v, a, b in zip(cotangents, evaluate(up), evaluate(down), strict=True):
                 total += float(np.sum(v * (a - b)))
