@@ -163,17 +163,36 @@ def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: 
         body(point)
 
     def run_all() -> None:
-        seeded: Any = hypothesis.seed(seed)(hypothesis.given(strategy)(test))
+        seeded: Any = hypothesis.seed(seed)(hypothesis.given(strategy)(test))  # type: ignore[no-untyped-call]
         seeded = configured(seeded)
         seeded()
 
-    with _nothing_stored():
+    with _nothing_stored(), _nothing_borrowed():
         if not hypothesis.currently_in_test_context():
             run_all()
             return
         # Hypothesis refuses a test within a test of the same thread; ours is none of the user's.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(run_all).result()
+
+
+@contextmanager
+def _nothing_borrowed() -> Iterator[None]:
+    """Keep Hypothesis from drawing constants out of the source of whatever is imported.
+
+    They would make the points depend on more than the seed.
+    """
+    from hypothesis.internal.conjecture.providers import HypothesisProvider
+
+    borrow = getattr(HypothesisProvider, "_maybe_draw_constant", None)
+    if borrow is None:
+        yield
+        return
+    HypothesisProvider._maybe_draw_constant = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        HypothesisProvider._maybe_draw_constant = borrow  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def replay(source: str, id: str) -> tuple[Result, Finding | None]:
 
 
 def _is_same(entry: dict[str, Any], seen: Match) -> bool:
-    return seen.code == entry["code"] and seen.measured.get("factor") == entry["measured"].get("factor")
+    return bool(seen.code == entry["code"] and seen.measured.get("factor") == entry["measured"].get("factor"))
 
 
 def _subject(recorded: dict[str, Any], spec: FunctionSpec, module: str | None) -> Subject:

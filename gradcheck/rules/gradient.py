@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
+from gradcheck.compare import entry
 from gradcheck.evidence import Evidence, GradientEvidence
 from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
@@ -69,7 +71,7 @@ def _measured(g: GradientEvidence) -> dict[str, Any]:
             found["subgradients"] = [float(g.local.lower[index].mid()), float(g.local.upper[index].mid())]
     else:
         numeric = g.numeric.value if g.numeric is not None else None  # type: ignore[assignment]
-        analytic, autograd = None, g.autograd.value if g.autograd is not None else None  # type: ignore[assignment]
+        analytic, autograd = None, g.autograd.value if g.autograd is not None else None
         found["along_direction"] = True
         if g.claimed is not None:
             found["shape"] = list(g.claimed.shape)
@@ -106,6 +108,10 @@ def _each(change: Callable[[arb], arb], a: np.ndarray) -> np.ndarray:
     return made
 
 
+def _divided(ratio: float, v: arb) -> arb:
+    return v / ratio
+
+
 def _tolerance(g: GradientEvidence) -> float:
     return 64 * (FORMULA_TOLERANCE if g.numeric is not None and g.numeric.exact else FLOAT_TOLERANCE)
 
@@ -115,10 +121,10 @@ def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
     if g.local is None or a.shape != g.shape:
         return False
     for i in np.ndindex(a.shape):
-        low, high = g.local.lower[i], g.local.upper[i]
-        if not (a[i].is_finite() and low.is_finite() and high.is_finite()):
+        v, low, high = (entry(balls, i) for balls in (a, g.local.lower, g.local.upper))
+        if not (v.is_finite() and low.is_finite() and high.is_finite()):
             return False
-        if (a[i] - high).max(low - a[i]) > _tolerance(g) * (abs(a[i]) + g.local.weight[i]):
+        if (v - high).max(low - v) > _tolerance(g) * (abs(v) + g.local.weight[i]):
             return False
     return True
 
@@ -127,7 +133,7 @@ def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
     """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink, wrong ones among them."""
     if g.local is None or g.wrong is None or not (g.wrong & ~g.local.kink).any():
         return False
-    pairs = [(a[i], g.local.ones[i]) for i in np.ndindex(a.shape) if not g.local.kink[i]]
+    pairs = [(entry(a, i), entry(g.local.ones, i)) for i in np.ndindex(a.shape) if not g.local.kink[i]]
     if not all(p.is_finite() and q.is_finite() for p, q in pairs):
         return False
     return not any(abs(p - q) > _tolerance(g) * (abs(p) + abs(q)) for p, q in pairs)
@@ -187,7 +193,7 @@ def gradient_factor(evidence: Evidence) -> Iterator[Match]:
             continue
         smooth = ~g.local.kink
         factor = common_factor(g.claimed[smooth], g.local.numeric[smooth], evidence) if g.claimed.shape == g.shape else None
-        if factor is not None and _fits(_each(lambda v, r=factor.ratio: v / r, g.claimed), g):
+        if factor is not None and _fits(_each(partial(_divided, factor.ratio), g.claimed), g):
             message = f"the gradient of {g.argument} is {digits(factor.ratio)} times the derivative"
             yield _explain("G102", g, message, signature=factor.names, sure=factor.sure, measured={"factor": factor.ratio})
 
