@@ -11,6 +11,11 @@ FORMULA_TOLERANCE = 1e-13
 constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
 they explain a difference of 1e-13; a wrong formula is off by its own size."""
 
+EXACT_AGREEMENT = 2.0**-200
+"""Share of the sum of magnitudes. A right gradient without rounded constants agrees to the truncation
+error, 2^-240 and the third derivative; what differs by more is looked at entry by entry, so that a
+wrong entry shows however small it is beside the others (down to 1e-47 of them)."""
+
 CONSTANT_ROUNDINGS = 8
 """A rounded constant acts as a rounded input does, and ill-conditioned code magnifies it: a
 difference within this many times what one rounding of the inputs moves is no wrong formula."""

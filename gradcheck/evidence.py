@@ -71,7 +71,7 @@ def gather(
 
 def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
     subject, point, floats = found.subject, found.point, found.run
-    exactly = Exactly(subject, list(point.primals.values()), floats.cotangents)
+    exactly = Exactly(subject, list(point.primals.values()), floats.cotangents, point.dtype)
     values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys))
     objects = [lift(y) for y in values]
     inputs = [list(point.primals.values())[k] for k in differentiable(subject)]

@@ -25,7 +25,7 @@ from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.numeric import classical
+from gradcheck.ways.numeric import LEAST_SCALE, classical
 
 
 def float_values(floats: FloatRun, torch_side: Reference | None) -> tuple[ValueEvidence, ...]:
@@ -160,7 +160,7 @@ def _sides(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, u
     for step in (SIDE_STEP, SIDE_STEP / 4):
         low = high = gap = size = 0.0
         up, down = list(primals), list(primals)
-        h = step * max(1.0, float(np.max(np.abs(primals[k] * unit), initial=0.0)))
+        h = step * max(LEAST_SCALE, float(np.max(np.abs(primals[k] * unit), initial=0.0)))
         up[k], down[k] = np.asarray(primals[k] + h * unit), np.asarray(primals[k] - h * unit)
         for v, a, y, b in zip(floats.cotangents, subject.value(copies(up)), here, subject.value(copies(down)), strict=True):
             plus, minus = v * (a - y) / h, v * (y - b) / h

@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
-from gradcheck.bounds import CONFIRM_BITS, FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
+from gradcheck.bounds import CONFIRM_BITS, EXACT_AGREEMENT, FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
 from gradcheck.compare import Agreement, entry, is_null
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
@@ -103,9 +103,8 @@ def measure_gradient(
     )
     if found.analytic is not None and found.analytic.is_finite() and found.numeric.is_finite():
         difference = abs(found.analytic - found.numeric)
-        if difference <= FORMULA_TOLERANCE * found.scale or _both_null(found, bits):
-            detects = FORMULA_TOLERANCE * found.scale / abs(found.analytic)
-            detected = float(detects.mid()) if detects.is_finite() else math.inf
+        if difference <= EXACT_AGREEMENT * found.scale or _both_null(found, bits):
+            detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return replace(evidence, agreement="equal", error=error, detects=detected), sound
     if forward_wrong and evidence.like_reference is False and torch_side is not None:
@@ -208,6 +207,9 @@ class _Argument:
         return bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale) and not (variation.both and numeric.contains(0))
 
 
+SEEN = 2 * FORMULA_TOLERANCE
+"""The smallest relative error of an entry that is found: the tolerance of its size and of its weight, at least as large."""
+
 WELL_BELOW = 2.0**-20
 """A radius this far below the tolerance cannot sway a verdict."""
 
@@ -216,7 +218,7 @@ def _is_sure(found: _Along) -> bool:
     if found.analytic is None:
         return True
     difference = found.analytic - found.numeric
-    if not difference.is_finite() or difference.rad() <= WELL_BELOW * FORMULA_TOLERANCE * found.scale:
+    if not difference.is_finite() or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
         return True
     return is_null(found.numeric) and is_null(found.analytic)
 
@@ -245,9 +247,12 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    wrong, unknown, worst = _outside(found.claimed, local, np.full(at.shape, ZERO, dtype=object))
-    if wrong.any():
-        wrong, unknown, worst = _outside(found.claimed, local, at.excused(lift(unavoidable(False)[0]), local, bits))
+    excused = np.full(at.shape, ZERO, dtype=object)
+    verdict = _outside(found.claimed, local, excused)
+    if verdict.wrong.any():
+        excused = at.excused(lift(unavoidable(False)[0]), local, bits)
+        verdict = _outside(found.claimed, local, excused)
+    wrong, worst = verdict.wrong, verdict.error
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -256,28 +261,52 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         unit[index] = 1.0
         shown = at.classical(unit)
         return replace(evidence, agreement="different", wrong=wrong, worst=index, error=worst, variants=variants, classical=shown)
-    if unknown:
-        return replace(evidence, agreement="undecided", reason="the point lies on the edge of the domain")
-    return replace(evidence, agreement="equal", wrong=wrong)
+    if verdict.unknown:
+        return replace(evidence, agreement="undecided", reason=verdict.unknown)
+    return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=_detects(found.claimed, local, excused))
 
 
-def _outside(claimed: np.ndarray, local: Local, moves: np.ndarray) -> tuple[np.ndarray, bool, float]:
-    """Which entries lie outside their subgradients by more than ``moves`` explain, whether some could not be told, the worst error."""
-    wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), False, 0.0
+def _detects(claimed: np.ndarray, local: Local, excused: np.ndarray) -> float:
+    """The smallest relative error that would have shown in every entry that is not zero; inf if all are."""
+    found = [0.0]
     for i in np.ndindex(claimed.shape):
-        g, low, high, move = (entry(balls, i) for balls in (claimed, local.lower, local.upper, moves))
+        g, weight, excuse = (entry(balls, i) for balls in (claimed, local.weight, excused))
+        if not g.contains(0):
+            found.append(float(((FORMULA_TOLERANCE * (weight + abs(g)) + excuse) / abs(g)).mid()))
+    return max(found) or math.inf
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """Entries outside their subgradients, why some could not be told ("" if all could), and the largest relative error."""
+
+    wrong: np.ndarray
+    unknown: str
+    error: float
+
+
+def _outside(claimed: np.ndarray, local: Local, excused: np.ndarray) -> _Outside:
+    """Every entry against its range; differences that ``excused`` explains are no error.
+
+    If rounded constants could explain more than half the digits, nothing can be told.
+    """
+    wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), "", 0.0
+    for i in np.ndindex(claimed.shape):
+        g, low, high, excuse = (entry(balls, i) for balls in (claimed, local.lower, local.upper, excused))
         size = entry(local.weight, i) + abs(g)
         if not low.is_finite() or not high.is_finite():
-            unknown = True
+            unknown = unknown or "the point lies on the edge of the domain, or at a jump"
             continue
-        allowance = FORMULA_TOLERANCE * size + (move if move.is_finite() and not local.kink[i] else 0)
+        excuse = excuse if excuse.is_finite() and not local.kink[i] else ZERO
         outside = (g - high).max(low - g)
-        if not g.is_finite() or outside > allowance:
+        if not g.is_finite() or outside > FORMULA_TOLERANCE * size + excuse:
             wrong[i] = True
             worst = max(worst, float((outside / size).mid()) if g.is_finite() else math.inf)
-        elif not outside <= allowance and not outside.contains(0):
-            unknown = True
-    return wrong, unknown, worst
+        elif outside > FORMULA_TOLERANCE * size and excuse > FLOAT_TOLERANCE * size:
+            unknown = unknown or "so ill-conditioned that rounded constants might explain the difference"
+        elif not outside <= FORMULA_TOLERANCE * size + excuse and not outside.contains(0):
+            unknown = unknown or "not decided at the highest precision"
+    return _Outside(wrong, unknown, worst)
 
 
 def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 
 from gradcheck.errors import GradcheckError, SpecError, did_you_mean
 from gradcheck.exact.array import ExactArray
+from gradcheck.exact.errors import NotExact
 from gradcheck.exact.standin import Place, places, standing_in
 from gradcheck.function_spec import Exhibit, FunctionSpec
 
@@ -89,13 +91,26 @@ class NumpyPair:
         return takes_output(self.backward, len(self.arguments))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        with standing_in(self.places if holds_exact(primals) else []):
-            return outputs_of(self.forward(*primals))
+        with self._watched(primals):
+            outputs = outputs_of(self.forward(*primals))
+        return tuple(o.copy() if isinstance(o, np.ndarray) else o for o in outputs)  # it may be a buffer that the next call fills
+
+    @contextmanager
+    def _watched(self, primals: Sequence[Any]) -> Iterator[None]:
+        """With exact primals, the stand-ins are in place, and a ``NotExact`` that the code swallows is raised again."""
+        if not holds_exact(primals):
+            yield
+            return
+        before = NotExact.raised
+        with standing_in(self.places):
+            yield
+        if NotExact.raised != before:
+            raise NotExact("the code catches the refusal of an operation that has no exact counterpart")
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         dy = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
         y = outputs[0] if len(outputs) == 1 else tuple(outputs)
-        with standing_in(self.places if holds_exact(primals) else []):
+        with self._watched(primals):
             given = self.backward(dy, *primals, y) if self.takes_output else self.backward(dy, *primals)
         return _gradients(given, len(self.differentiable))
 
@@ -173,7 +188,7 @@ def _array(tensor: Any, exactly: bool) -> Any:
         from gradcheck.exact.tensor import to_exact
 
         return to_exact(tensor)
-    return tensor.detach().numpy()
+    return tensor.detach().numpy().copy()
 
 
 def outputs_of(returned: Any) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -129,8 +130,19 @@ class ExactArray:
     __slots__ = ("data",)
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
-    dtype = FLOAT64
+    dtype: ClassVar[np.dtype[Any]] = FLOAT64
     itemsize = 8
+
+    @classmethod
+    @contextmanager
+    def said_to_be(cls, dtype: np.dtype[Any]) -> Iterator[None]:
+        """For the duration, exact arrays answer ``dtype`` when asked for theirs (they have none)."""
+        before = cls.dtype
+        cls.dtype = dtype
+        try:
+            yield
+        finally:
+            cls.dtype = before
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data

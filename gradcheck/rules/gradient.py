@@ -144,9 +144,13 @@ def _at_kinks(g: GradientEvidence) -> bool:
     return g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong]))
 
 
+SHARP = 4 * FORMULA_TOLERANCE
+"""A gradient found right to this refutes an error that spares no point."""
+
+
 def right_gradients(evidence: Evidence) -> dict[str, frozenset[str]]:
     """The arguments whose gradient would have shown an error here and is right, and what stands for a factor of 1."""
-    return {g.argument: frozenset(names(1.0, evidence)) for g in evidence.gradients if g.agreement == "equal" and math.isfinite(g.detects)}
+    return {g.argument: frozenset(names(1.0, evidence)) for g in evidence.gradients if g.agreement == "equal" and g.detects <= SHARP}
 
 
 @rule("G101", "gradient mismatch")

@@ -16,7 +16,7 @@ from gradcheck.rules import Match, rule
 
 @dataclass(frozen=True)
 class _Broken:
-    """A result that is not finite, or was lost to an overflow, though the function has a value there."""
+    """A result that is not finite though the function has a value there."""
 
     argument: str | None
     index: tuple[int, ...]
@@ -47,14 +47,9 @@ def _accuracies(evidence: Evidence) -> Iterator[tuple[str | None, Accuracy]]:
             yield from ((gradient.argument, a) for a in found)
 
 
-def _swallowed(a: Accuracy) -> bool:
-    """Zero because something overflowed on the way, as in x / inf."""
-    return a.trouble == "inaccurate" and a.computed == 0 and "overflow" in a.flags
-
-
 def _broken(evidence: Evidence) -> Iterator[_Broken]:
     for argument, a in _accuracies(evidence):
-        if a.trouble == "not finite" or _swallowed(a):
+        if a.trouble == "not finite":
             yield _Broken(argument, a.index, a.computed, a.exact, a.dtype, a.flags)
     forward, backward = (flags - ONLY_IN_FLOATS for flags in evidence.run.flags)
     for value in evidence.values:
@@ -188,7 +183,7 @@ def accuracy_lost(evidence: Evidence) -> Iterator[Match]:
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, chapter 1.
     """
     for argument, a in _accuracies(evidence):
-        if a.trouble == "inaccurate" and not _swallowed(a):
+        if a.trouble == "inaccurate":
             message = (
                 f"{_what(argument)} is {_digits(a.computed, a.exact)} in {a.dtype}, exactly {_digits(a.exact, a.computed)}: "
                 f"{a.amplification:.1e} times the unavoidable error (a sound evaluation: at most {a.limit:.0f})"

@@ -141,11 +141,12 @@ class Exactly:
     """The subject at one point in balls, evaluated at most once for every number of bits.
 
     ``steps`` and ``backward_steps`` count the roundings on the way to the value and to the
-    gradients (which start from the value).
+    gradients (which start from the value). ``dtype`` is the one that exact arrays say they have, so
+    that code which asks takes the way that it takes in floats.
     """
 
-    def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray]) -> None:
-        self.subject = subject
+    def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray], dtype: str = "float64") -> None:
+        self.subject, self.dtype = subject, np.dtype(dtype)
         self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
         self.cotangents = [exact(c) for c in cotangents]
         self.steps = self.backward_steps = 0
@@ -153,7 +154,8 @@ class Exactly:
         self._gradients: dict[int, tuple[Any, ...]] = {}
 
     def at(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        return self.subject.value(copies(primals))
+        with ExactArray.said_to_be(self.dtype):
+            return self.subject.value(copies(primals))
 
     def value(self) -> tuple[Any, ...]:
         if ctx.prec not in self._values:
@@ -191,4 +193,5 @@ class Exactly:
         return primals
 
     def gradient_at(self, primals: Sequence[Any], cotangents: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
-        return self.subject.gradient(copies(cotangents), copies(primals), copies(outputs))
+        with ExactArray.said_to_be(self.dtype):
+            return self.subject.gradient(copies(cotangents), copies(primals), copies(outputs))

@@ -136,19 +136,39 @@ SHRINK = 2.0
 EPS = float(np.finfo(np.float64).eps)
 
 
+FIRST_STEPS = (2.0**-6, 2.0**-14)
+"""Relative first steps of two independent tableaux: where they contradict each other, neither is believed."""
+
+LEAST_SCALE = 2.0**-10
+"""The scale of entries near zero, for which a relative step would vanish."""
+
+
 def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:
     """Central difference in float64 with Richardson extrapolation, and a bound on its error.
 
-    The first step is 2^-8 of the larger of 1 and the input's scale, halved in each row of the tableau. The
-    bound is the change of the last extrapolation plus the rounding of the differences, which is
-    EPS times the size of the values over the step. Source: Ridders, Advances in Engineering
-    Software 4 (1982).
+    No entry moves by more than FIRST_STEPS of its own size. The bound is the change of the last
+    extrapolation plus the rounding of the differences (EPS times the values over the step); it
+    is infinite where two tableaux contradict each other, as at a kink nearby. Source: Ridders,
+    Advances in Engineering Software 4 (1982).
     """
     x = np.asarray(primals[k], dtype=np.float64)
-    scale = max(float(np.abs(x).max(initial=0.0)), 2.0**-10)
+    moving = direction != 0
+    reach = float(np.min(np.maximum(np.abs(x), LEAST_SCALE)[moving] / np.abs(direction)[moving], initial=np.inf))
+    if not np.isfinite(reach):
+        return Slope("numeric", 0.0, 0.0, exact=False)
+    coarse, fine = (_tableau(evaluate, primals, k, x, direction, cotangents, reach * first) for first in FIRST_STEPS)
+    if not abs(coarse[0] - fine[0]) <= coarse[1] + fine[1]:
+        return Slope("numeric", fine[0], math.inf, exact=False)
+    value, bound = min(coarse, fine, key=lambda pair: pair[1])
+    return Slope("numeric", value, bound, exact=False)
+
+
+def _tableau(
+    evaluate: Evaluate, primals: Sequence[Any], k: int, x: np.ndarray, direction: np.ndarray, cotangents: Sequence[np.ndarray], step: float
+) -> tuple[float, float]:
+    """The best extrapolation from differences with ``step`` and its halves, and a bound on its error."""
     tableau: list[list[float]] = []
     best, bound = math.nan, math.inf
-    step = scale * 2.0**-6
     with np.errstate(all="ignore"):
         for row in range(RICHARDSON_ROWS):
             up, down = list(primals), list(primals)
@@ -166,7 +186,7 @@ def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.
                     best, bound = current[-1], error
             tableau.append(current)
             step /= SHRINK
-    return Slope("numeric", best, bound, exact=False)
+    return best, bound
 
 
 __all__ = [
