@@ -22,7 +22,7 @@ from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.numeric import Evaluate, Sides, central, classical, kinks, sides, smallest_exponent, suspicious
+from gradcheck.ways.numeric import Evaluate, Sides, central, classical, finite_only, kinks, sides, smallest_exponent, suspicious
 
 Unavoidable = Callable[[bool], list[Any]]
 
@@ -199,7 +199,8 @@ class _Argument:
                     claimed = lift(exactly.gradient_at(primals, exactly.cotangents, here)[self.i])
                 known = np.array([c.is_finite() for c in claimed.ravel()], dtype=bool).reshape(self.shape)
                 direction = lift(np.where(known, self.direction, 0.0))
-                numeric = central(exactly.cotangents, sides(evaluate, primals, here, self.k, direction, self.exponent))
+                both = sides(evaluate, primals, here, self.k, direction, self.exponent)
+                numeric = central(exactly.cotangents, finite_only(both))
         except Exception:
             return False
         terms = [p * q for p, q in zip(claimed[known], direction[known], strict=True)]

@@ -150,7 +150,11 @@ SHARP = 4 * FORMULA_TOLERANCE
 
 def right_gradients(evidence: Evidence) -> dict[str, frozenset[str]]:
     """The arguments whose gradient would have shown an error here and is right, and what stands for a factor of 1."""
-    return {g.argument: frozenset(names(1.0, evidence)) for g in evidence.gradients if g.agreement == "equal" and g.detects <= SHARP}
+    return {
+        g.argument: frozenset(names(1.0, evidence))
+        for g in evidence.gradients
+        if g.agreement == "equal" and not g.kink and g.detects <= SHARP
+    }
 
 
 @rule("G101", "gradient mismatch")

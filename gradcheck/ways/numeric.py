@@ -105,6 +105,15 @@ def kinks(first: Sides, closer: Sides) -> np.ndarray:
     return np.array(found, dtype=bool)
 
 
+def finite_only(both: Sides) -> Sides:
+    """``both`` with zeros for the slopes that are not finite: outputs that are left out."""
+
+    def kept(slopes: np.ndarray) -> np.ndarray:
+        return _array(np.frompyfunc(lambda s: s if s.is_finite() else arb(0), 1, 1)(slopes))
+
+    return Sides(tuple(map(kept, both.plus)), tuple(map(kept, both.minus)))
+
+
 LARGE_SLOPE = 2.0**30
 GROWTH = 2.0**7
 """A slope above LARGE_SLOPE that grows by GROWTH or more when the step shrinks by CONFIRM_BITS has no
@@ -194,6 +203,7 @@ __all__ = [
     "central",
     "classical",
     "contract",
+    "finite_only",
     "kinks",
     "limits",
     "magnitude",

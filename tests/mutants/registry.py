@@ -1,7 +1,8 @@
 """Wrong on purpose: every mutant differs from the house form in one thing, which the run must name.
 
-``expects`` is all that may be found, errors and warnings, as codes of ``argument``; ``also`` are
-by-products of the same slip, each argued for beside the mutant.
+``expects`` is what must be found, errors and warnings, as a code of ``argument``; ``also`` are
+by-products of the same slip, each argued for beside the mutant, that show where a point happens
+to lie in their reach. Nothing else may be found.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Mutant:
     forward: Callable[..., Any] | None
     backward: Callable[..., Any] | None
     expects: frozenset[Code]
+    also: frozenset[Code]
     cause: str
     reference: bool
 
@@ -46,8 +48,8 @@ class Mutant:
 MUTANTS: list[Mutant] = []
 
 
-def _codes(expects: str | None, argument: str | None, also: tuple[Code, ...]) -> frozenset[Code]:
-    return frozenset({(expects, argument), *also} if expects else also)
+def _codes(expects: str | None, argument: str | None) -> frozenset[Code]:
+    return frozenset({(expects, argument)} if expects else ())
 
 
 def mutant(
@@ -56,7 +58,7 @@ def mutant(
     """Register a vjp of ``spec`` that is wrong in the one way ``what``; ``expects=None`` for a valid variant."""
 
     def register(vjp: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS.append(Mutant(spec, what, None, vjp, _codes(expects, argument, also), cause, True))
+        MUTANTS.append(Mutant(spec, what, None, vjp, _codes(expects, argument), frozenset(also), cause, True))
         return vjp
 
     return register
@@ -72,7 +74,7 @@ def value_mutant(
     """
 
     def register(forward: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS.append(Mutant(spec, what, forward, vjp, _codes(expects, argument, also), cause, reference))
+        MUTANTS.append(Mutant(spec, what, forward, vjp, _codes(expects, argument), frozenset(also), cause, reference))
         return forward
 
     return register

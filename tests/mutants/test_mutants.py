@@ -22,10 +22,10 @@ def test_is_found_and_named(mutant: Mutant) -> None:
     spec = SPECS[mutant.spec]
     forward, backward = mutant.forward or spec.forward, mutant.backward or spec.backward
     subject = NumpyPair(mutant.id, forward, backward, tuple(spec.arguments), spec.differentiable, "mutant")
-    result = examine(subject, spec, reference(spec) if mutant.reference else None, Settings(examples=60), laws=spec.laws)
+    result = examine(subject, spec, reference(spec) if mutant.reference else None, Settings(examples=100), laws=spec.laws)
     found = {f.key for f in result.findings if f.severity is not Severity.NOTE}
     shown = [(f.code, f.argument, f.message, f.cause, f.measured) for f in result.findings]
-    assert found == mutant.expects, shown
+    assert mutant.expects <= found <= mutant.expects | mutant.also, shown
     assert result.measurements["way"] == "exact", result.measurements["why_not_exact"]
     assert not mutant.cause or any(mutant.cause in f.cause for f in result.findings), shown
     assert all(f.example is not None for f in result.findings)
