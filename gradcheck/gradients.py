@@ -107,9 +107,16 @@ def measure_gradient(
             detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return replace(evidence, agreement="equal", error=error, detects=detected), sound
-    if forward_wrong and evidence.like_reference is False and torch_side is not None:
+    if torch_side is not None and _doubtful(evidence, forward_wrong):
         evidence = replace(evidence, like_reference=torch_side.has_gradient(i, exactly.cotangents, claimed))
     return _localised(at, evidence, found, bits, unavoidable), sound
+
+
+def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
+    """Whether a gradient unlike torch's float64 may be torch's exact one all the same."""
+    if evidence.like_reference is not False or evidence.claimed is None or evidence.reference is None:
+        return False
+    return forward_wrong or bool(like(evidence.claimed, evidence.reference, ROUGHLY))
 
 
 @dataclass(frozen=True)
@@ -332,8 +339,12 @@ def _slope(way: str, ball: arb) -> Slope:
     return Slope(way, float(ball.mid()) if ball.is_finite() else math.nan, float(ball.rad()) if ball.is_finite() else math.inf, True)
 
 
-def like(claimed: np.ndarray, reference: np.ndarray) -> bool | None:
-    """Whether a gradient is autograd's but for rounding, to half the digits of its largest entry.
+ROUGHLY = 2.0**-6
+"""A gradient this near to torch's float64 may be the same one that torch has lost digits of: worth an exact look."""
+
+
+def like(claimed: np.ndarray, reference: np.ndarray, share: float = FLOAT_TOLERANCE) -> bool | None:
+    """Whether a gradient is autograd's but for rounding, to ``share`` of its largest entry (half the digits).
 
     None where autograd's is not finite, or too small to have digits.
     """
@@ -341,4 +352,4 @@ def like(claimed: np.ndarray, reference: np.ndarray) -> bool | None:
     largest = np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))
     if not np.isfinite(reference).all() or largest < np.finfo(np.float64).smallest_normal:
         return None
-    return bool(np.all(np.abs(mine - reference) <= FLOAT_TOLERANCE * largest))
+    return bool(np.all(np.abs(mine - reference) <= share * largest))
