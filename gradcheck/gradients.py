@@ -174,12 +174,8 @@ class _Argument:
         exactly = self.exactly
         return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent)
 
-    def excused(self, mine: np.ndarray, local: Local, bits: int) -> np.ndarray:
-        """How far rounded constants, acting as rounded inputs, may have moved each entry; ``mine`` is how the gradient moves.
-
-        No further than the true slope moves as well: else a special case at a single point would
-        excuse itself.
-        """
+    def slopes_move(self, local: Local, bits: int) -> np.ndarray:
+        """How far the true slopes move when the inputs move by one rounding."""
         exactly = self.exactly
 
         def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
@@ -188,9 +184,7 @@ class _Argument:
 
         inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]
-        (theirs,) = unavoidable_error(slopes, inputs, (local.numeric,), self.point.seed, bits)(False)
-        share = constant_share(self.point.dtype)
-        return lift(np.frompyfunc(lambda p, q: share * p.min(q), 2, 1)(mine, theirs))
+        return lift(unavoidable_error(slopes, inputs, (local.numeric,), self.point.seed, bits)(False)[0])
 
     def explained_by(self, variation: Variation, found: _Along) -> bool:
         """Whether the backward is right for the forward with a changed constant."""
@@ -255,11 +249,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    excused = np.full(at.shape, ZERO, dtype=object)
-    verdict = _outside(found.claimed, local, excused)
-    if verdict.wrong.any():
-        excused = at.excused(lift(unavoidable(False)[0]), local, bits)
-        verdict = _outside(found.claimed, local, excused)
+    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable)
     wrong, worst = verdict.wrong, verdict.error
     if wrong.any():
         with ctx.workprec(bits):
@@ -272,6 +262,26 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     if verdict.unknown:
         return replace(evidence, agreement="undecided", reason=verdict.unknown)
     return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=_detects(found.claimed, local, excused))
+
+
+def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable) -> tuple[np.ndarray, _Outside]:
+    """Which entries are wrong, with what rounded constants, acting as rounded inputs, excuse.
+
+    They excuse no more than the claimed gradient moves, nor more than the true slope does: else
+    a special case at a single point would excuse itself. The latter is worked out only where
+    the former excuses anything.
+    """
+    excused = np.full(at.shape, ZERO, dtype=object)
+    verdict = _outside(claimed, local, excused)
+    if not verdict.wrong.any():
+        return excused, verdict
+    share = constant_share(at.point.dtype)
+    excused = lift(np.frompyfunc(lambda p: share * p, 1, 1)(lift(unavoidable(False)[0])))
+    lenient = _outside(claimed, local, excused)
+    if not lenient.unknown and np.array_equal(lenient.wrong, verdict.wrong):
+        return excused, lenient
+    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits)))
+    return excused, _outside(claimed, local, excused)
 
 
 def _detects(claimed: np.ndarray, local: Local, excused: np.ndarray) -> float:
