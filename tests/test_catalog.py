@@ -140,6 +140,6 @@ def test_the_installed_catalog_loads_without_torch_or_hypothesis() -> None:
         "import sys; from gradcheck.catalog import load; c = load(); "
         "print(len(c.specs), len(c.problems), 'torch' in sys.modules, 'hypothesis' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert int(found[0]) > 10
     assert found[1:] == ["0", "False", "False"]
