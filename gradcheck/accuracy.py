@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb, ctx
 
 from gradcheck.bounds import amplification_limit
-from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.array import ExactArray, boxed, lift
 from gradcheck.exact.balls import ZERO
 
 Recompute = Callable[[Sequence[Any]], Sequence[Any]]
@@ -68,7 +68,7 @@ def to_float(balls: np.ndarray) -> np.ndarray:
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``|a - b|`` of two object arrays, as balls (a float would underflow); not finite where either is not."""
-    return _object(np.frompyfunc(lambda p, q: abs(p - q).mid(), 2, 1)(a, b))
+    return boxed(np.frompyfunc(lambda p, q: abs(p - q).mid(), 2, 1)(a, b))
 
 
 _larger = np.frompyfunc(arb.max, 2, 1)
@@ -86,7 +86,7 @@ def movement(
     total = [np.full(b.shape, ZERO, dtype=object) for b in base]
 
     def moved(shifts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        exact = [ExactArray(_object(lift(x) + lift(s))) for x, s in zip(inputs, shifts, strict=True)]
+        exact = [ExactArray(boxed(lift(x) + lift(s))) for x, s in zip(inputs, shifts, strict=True)]
         return [_distance(lift(r), b) for r, b in zip(recompute(exact), base, strict=True)]
 
     steps = [one_rounding(x) for x in inputs]
@@ -115,14 +115,6 @@ def unavoidable_error(
             return movement(recompute, inputs, here, np.random.default_rng((seed, 3)), worst)
 
     return unavoidable
-
-
-def _object(data: Any) -> np.ndarray:
-    if isinstance(data, np.ndarray):
-        return data
-    made = np.empty((), dtype=object)
-    made[()] = data
-    return made
 
 
 def judge(

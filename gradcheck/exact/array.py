@@ -65,6 +65,15 @@ def _as_object(result: Any) -> np.ndarray:
     return array
 
 
+def boxed(data: Any) -> np.ndarray:
+    """An object array as it is, and a single ball as one of no axes that can be written to."""
+    if isinstance(data, np.ndarray):
+        return data
+    made = np.empty((), dtype=object)
+    made[()] = data
+    return made
+
+
 def wrap(result: Any) -> Any:
     """An object array or a ball as an ``ExactArray``; everything else as it is."""
     if type(result) is np.ndarray:

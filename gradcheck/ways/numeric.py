@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import CONFIRM_BITS, KINK_GAP, STEP_BITS
-from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.array import ExactArray, boxed, lift
 from gradcheck.exact.precision import magnitude
 from gradcheck.ways import Slope
 
@@ -45,16 +45,8 @@ def smallest_exponent(primals: Sequence[Any]) -> int:
 def moved(primals: Sequence[Any], k: int, direction: np.ndarray, step: arb) -> Primals:
     """Copies of exact ``primals``, number ``k`` moved by ``step * direction``."""
     copies = [p.copy() if type(p) is ExactArray else p for p in primals]
-    copies[k] = ExactArray(_array(copies[k].data + direction * step))
+    copies[k] = ExactArray(boxed(copies[k].data + direction * step))
     return copies
-
-
-def _array(data: Any) -> np.ndarray:
-    if isinstance(data, np.ndarray):
-        return data
-    made = np.empty((), dtype=object)
-    made[()] = data
-    return made
 
 
 def sides(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], k: int, direction: np.ndarray, exponent: int) -> Sides:
@@ -64,8 +56,8 @@ def sides(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], k: in
     above = evaluate(moved(primals, k, direction, step))
     below = evaluate(moved(primals, k, direction, -step))
     return Sides(
-        tuple(_array((lift(a) - lift(y)) * inverse) for a, y in zip(above, here, strict=True)),
-        tuple(_array((lift(y) - lift(b)) * inverse) for b, y in zip(below, here, strict=True)),
+        tuple(boxed((lift(a) - lift(y)) * inverse) for a, y in zip(above, here, strict=True)),
+        tuple(boxed((lift(y) - lift(b)) * inverse) for b, y in zip(below, here, strict=True)),
     )
 
 
@@ -109,7 +101,7 @@ def finite_only(both: Sides) -> Sides:
     """``both`` with zeros for the slopes that are not finite: outputs that are left out."""
 
     def kept(slopes: np.ndarray) -> np.ndarray:
-        return _array(np.frompyfunc(lambda s: s if s.is_finite() else arb(0), 1, 1)(slopes))
+        return boxed(np.frompyfunc(lambda s: s if s.is_finite() else arb(0), 1, 1)(slopes))
 
     return Sides(tuple(map(kept, both.plus)), tuple(map(kept, both.minus)))
 
@@ -135,7 +127,7 @@ def limits(far: Sides, near: Sides) -> Sides:
         return q + arb(0, abs(q - p).upper())
 
     def each(far_slopes: np.ndarray, near_slopes: np.ndarray) -> np.ndarray:
-        return _array(np.frompyfunc(limit, 2, 1)(far_slopes, near_slopes))
+        return boxed(np.frompyfunc(limit, 2, 1)(far_slopes, near_slopes))
 
     return Sides(tuple(map(each, far.plus, near.plus)), tuple(map(each, far.minus, near.minus)))
 
