@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
-from flint import arb, ctx
+from flint import ctx
 
 from gradcheck.exact.errors import NotExact, Undecided
 
@@ -53,16 +52,3 @@ def _cause(error: BaseException | None) -> BaseException | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def accurate(values: Any, bits: int) -> bool:
-    """Every finite entry of the object array has ``bits`` good bits, or is an exact zero."""
-    return all(a.rel_accuracy_bits() >= bits or a.is_exact() or a.is_nan() for a in np.asarray(values, dtype=object).flat)
-
-
-def magnitude(a: arb) -> int:
-    """The binary exponent of an exact or inexact nonzero ball; 0 for zero."""
-    if a == 0 or not a.is_finite():
-        return 0
-    mantissa, exponent = a.mid().man_exp()
-    return int(exponent) + int(mantissa).bit_length() if mantissa != 0 else 0

@@ -14,7 +14,6 @@ from flint import arb
 
 from gradcheck.bounds import CONFIRM_BITS, KINK_GAP, STEP_BITS
 from gradcheck.exact.array import ExactArray, boxed, lift
-from gradcheck.exact.precision import magnitude
 from gradcheck.ways import Slope
 
 Primals = list[Any]
@@ -198,7 +197,6 @@ __all__ = [
     "finite_only",
     "kinks",
     "limits",
-    "magnitude",
     "moved",
     "sides",
     "smallest_exponent",

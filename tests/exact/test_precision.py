@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import flint
 import numpy as np
 import pytest
 from flint import arb, ctx
 
 from gradcheck.exact.array import exact
 from gradcheck.exact.errors import NotExact, Undecided
-from gradcheck.exact.precision import MOST_BITS, START_BITS, TIE_BITS, accurate, magnitude, settle
+from gradcheck.exact.precision import MOST_BITS, START_BITS, TIE_BITS, settle
 
 
 def test_bits_double_until_sure_and_are_restored() -> None:
@@ -98,18 +97,3 @@ def test_not_exact_is_not_tried_twice() -> None:
     with pytest.raises(NotExact):
         settle(compute, lambda _: True)
     assert tries == [START_BITS]
-
-
-@pytest.mark.parametrize(
-    ("value", "exponent"), [(0.0, 0), (1.0, 1), (0.5, 0), (3.0, 2), (-1024.0, 11), (5e-324, -1073), (float("inf"), 0), (float("nan"), 0)]
-)
-def test_magnitude_is_the_binary_exponent(value: float, exponent: int) -> None:
-    assert magnitude(arb(value)) == exponent
-
-
-def test_accurate_asks_every_finite_entry() -> None:
-    with flint.ctx.workprec(100):
-        third = arb(1) / 3
-        assert accurate([third, arb(0), arb("nan")], 90)
-        assert not accurate([third, arb(0, 1e-9)], 90)
-        assert not accurate([third], 120)
