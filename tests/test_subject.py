@@ -103,7 +103,7 @@ def test_values_and_gradients_in_balls(name: str) -> None:
         gradients = subject.gradient((exact(DY),), (exact(X), exact(Y)), (value,))
     for found, expected in zip((value, *gradients), (X * Y, DY * Y, DY * X), strict=True):
         assert type(found) is ExactArray
-        assert [float(a) for a in found.data] == expected.tolist()
+        assert [float(a) for a in found.balls_] == expected.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -52,7 +52,7 @@ def value(subject: NumpyPair, variation: Any, primals: list[Any]) -> float:
         changed = variation.primals(primals)
         (found,) = variation.evaluate(changed) if variation.evaluate else subject.value(changed)
     assert type(found) is ExactArray
-    return float(found.data[0])
+    return float(found.balls_[0])
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_every_small_constant_is_left_out_and_negated(forward: Callable[..., Any
     found = list(variations(subject, [x, *primals]))
     assert [v.description for v in found] == names
     assert [value(subject, v, [x, *primals]) for v in found if not v.both] == pytest.approx([1.0, 0.5 / 0.499], rel=1e-15)
-    assert float(x.data[0]) == 0.5
+    assert float(x.balls_[0]) == 0.5
     (unchanged,) = subject.value([x, *primals])
-    assert float(unchanged.data[0]) == pytest.approx(0.5 / 0.501)
+    assert float(unchanged.balls_[0]) == pytest.approx(0.5 / 0.501)
     assert EPS == 1e-3
 
 

@@ -33,7 +33,7 @@ class Work:
 def _raw(value: Any) -> Any:
     """The object array (or number) behind ``value``, ready for an operation with balls."""
     if type(value) is ExactArray:
-        return value.data
+        return value.balls_
     if type(value) is arb or isinstance(value, (bool, int, float)):
         return ball(value)
     return lift(value)
@@ -45,7 +45,7 @@ _to_balls = np.frompyfunc(ball, 1, 1)
 def lift(value: Any) -> np.ndarray:
     """Any numbers (array, nested lists, mixtures with exact arrays) as an object array of balls."""
     if type(value) is ExactArray:
-        return value.data
+        return value.balls_
     if isinstance(value, (list, tuple)):
         return np.stack([lift(v) for v in value]) if value else np.empty(0, dtype=object)
     array = np.asarray(value)
@@ -92,7 +92,7 @@ def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Callable[[Exac
     def method(self: ExactArray, other: Any) -> Any:
         Work.steps += 1
         right = _raw(other)
-        return wrap(op(right, self.data) if swap else op(self.data, right))
+        return wrap(op(right, self.balls_) if swap else op(self.balls_, right))
 
     return method
 
@@ -100,10 +100,10 @@ def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Callable[[Exac
 def _in_place(op: Callable[[Any, Any], Any]) -> Callable[[ExactArray, Any], Any]:
     def method(self: ExactArray, other: Any) -> Any:
         Work.steps += 1
-        result = op(self.data, _raw(other))
-        if self.data.ndim == 0 and not self.data.flags.writeable:
+        result = op(self.balls_, _raw(other))
+        if self.balls_.ndim == 0 and not self.balls_.flags.writeable:
             return wrap(result)
-        self.data[...] = result
+        self.balls_[...] = result
         return self
 
     return method
@@ -115,7 +115,7 @@ def _compare(decide: Callable[[Any, Any], bool], nothing: bool | None = None) ->
     def method(self: ExactArray, other: Any) -> Any:
         if other is None or isinstance(other, str):
             return NotImplemented if nothing is None else np.full(self.shape, nothing)[()]
-        result = function(self.data, _raw(other))
+        result = function(self.balls_, _raw(other))
         return result.astype(bool) if type(result) is np.ndarray else np.bool_(result)
 
     return method
@@ -134,9 +134,9 @@ def _index(key: Any) -> Any:
 
 
 class ExactArray:
-    """An array of balls; ``data`` is its object array, of ``flint.arb`` in every entry."""
+    """An array of balls; ``balls_`` is its object array, of ``flint.arb`` in every entry."""
 
-    __slots__ = ("data",)
+    __slots__ = ("balls_",)
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
     dtype: ClassVar[np.dtype[Any]] = FLOAT64
@@ -154,7 +154,7 @@ class ExactArray:
             cls.dtype = before
 
     def __init__(self, data: np.ndarray) -> None:
-        self.data = data
+        self.balls_ = data
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -192,38 +192,38 @@ class ExactArray:
         return around(self, digits or 0) if digits is not None else int(around(self, 0))
 
     def _only(self) -> arb:
-        if self.data.size != 1:
+        if self.balls_.size != 1:
             raise ValueError("The truth value of an array with more than one element is ambiguous")
-        return self.data.reshape(-1)[0]
+        return self.balls_.reshape(-1)[0]
 
     # Shape and memory
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self.balls_.shape
 
     @shape.setter
     def shape(self, shape: tuple[int, ...]) -> None:
-        self.data = self.data.reshape(shape)
+        self.balls_ = self.balls_.reshape(shape)
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self.balls_.ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self.balls_.size
 
     @property
     def nbytes(self) -> int:
-        return self.data.size * self.itemsize
+        return self.balls_.size * self.itemsize
 
     @property
     def T(self) -> ExactArray:
-        return ExactArray(self.data.T)
+        return ExactArray(self.balls_.T)
 
     @property
     def mT(self) -> ExactArray:
-        return ExactArray(self.data.mT)
+        return ExactArray(self.balls_.mT)
 
     @property
     def real(self) -> ExactArray:
@@ -231,103 +231,103 @@ class ExactArray:
 
     @property
     def flat(self) -> ExactArray:
-        flat = self.data.reshape(-1)
-        if not np.may_share_memory(flat, self.data):
+        flat = self.balls_.reshape(-1)
+        if not np.may_share_memory(flat, self.balls_):
             flat.flags.writeable = False  # a copy: what is written into it would be lost
         return ExactArray(flat)
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        self.data.flat[:] = lift(value)
+        self.balls_.flat[:] = lift(value)
 
     @property
     def base(self) -> Any:
-        return self.data.base
+        return self.balls_.base
 
     @property
     def flags(self) -> Any:
-        return self.data.flags
+        return self.balls_.flags
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return self.data.strides
+        return self.balls_.strides
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.balls_)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self.data)))
+        return (self[i] for i in range(len(self.balls_)))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
 
     def __getitem__(self, key: Any) -> Any:
-        return wrap(self.data[_index(key)])
+        return wrap(self.balls_[_index(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raw, key = lift(value), _index(key)
-        if raw.ndim and type(self.data[key]) is not np.ndarray:
+        if raw.ndim and type(self.balls_[key]) is not np.ndarray:
             if raw.size != 1:
                 raise ValueError("setting an array element with a sequence.")
             raw = raw.reshape(())
-        self.data[key] = raw if raw.ndim else raw[()]
+        self.balls_[key] = raw if raw.ndim else raw[()]
 
     def __copy__(self) -> ExactArray:
-        return ExactArray(self.data.copy())
+        return ExactArray(self.balls_.copy())
 
     def __deepcopy__(self, memo: Any) -> ExactArray:
-        return ExactArray(self.data.copy())
+        return ExactArray(self.balls_.copy())
 
     def __repr__(self) -> str:
-        shown = np.frompyfunc(lambda a: a.str(12), 1, 1)(self.data)
+        shown = np.frompyfunc(lambda a: a.str(12), 1, 1)(self.balls_)
         return f"exact({np.asarray(shown).tolist()})"
 
     def __format__(self, form: str) -> str:
-        return repr(self) if self.data.ndim else f"exact({format(float(self._only()), form)})"  # no number: float() refuses it
+        return repr(self) if self.balls_.ndim else f"exact({format(float(self._only()), form)})"  # no number: float() refuses it
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotExact("exact values are pickled")
 
     def copy(self, order: str = "C") -> ExactArray:
-        return ExactArray(self.data.copy())
+        return ExactArray(self.balls_.copy())
 
     def reshape(self, *shape: Any, order: Any = "C", **_: Any) -> ExactArray:
-        return ExactArray(self.data.reshape(*shape, order=order))
+        return ExactArray(self.balls_.reshape(*shape, order=order))
 
     def ravel(self, order: Any = "C") -> ExactArray:
-        return ExactArray(self.data.ravel(order))
+        return ExactArray(self.balls_.ravel(order))
 
     def flatten(self, order: Any = "C") -> ExactArray:
-        return ExactArray(self.data.flatten(order))
+        return ExactArray(self.balls_.flatten(order))
 
     def transpose(self, *axes: Any) -> ExactArray:
-        return ExactArray(self.data.transpose(*axes))
+        return ExactArray(self.balls_.transpose(*axes))
 
     def squeeze(self, axis: Any = None) -> ExactArray:
-        return ExactArray(self.data.squeeze(axis))
+        return ExactArray(self.balls_.squeeze(axis))
 
     def swapaxes(self, a: int, b: int) -> ExactArray:
-        return ExactArray(self.data.swapaxes(a, b))
+        return ExactArray(self.balls_.swapaxes(a, b))
 
     def diagonal(self, *args: Any, **kwargs: Any) -> ExactArray:
-        return ExactArray(self.data.diagonal(*args, **kwargs))
+        return ExactArray(self.balls_.diagonal(*args, **kwargs))
 
     def repeat(self, repeats: Any, axis: Any = None) -> ExactArray:
-        return ExactArray(self.data.repeat(repeats, axis))
+        return ExactArray(self.balls_.repeat(repeats, axis))
 
     def take(self, indices: Any, axis: Any = None, **kwargs: Any) -> Any:
-        return wrap(self.data.take(indices, axis, **kwargs))
+        return wrap(self.balls_.take(indices, axis, **kwargs))
 
     def fill(self, value: Any) -> None:
-        self.data[...] = lift(value)
+        self.balls_[...] = lift(value)
 
     def view(self, *args: Any) -> ExactArray:
         if args and np.dtype(args[0]).kind != "f":
             raise NotExact("the bits of an exact value are looked at through view()")
-        return ExactArray(self.data.view())
+        return ExactArray(self.balls_.view())
 
     def item(self, *args: Any) -> ExactArray:
-        return ExactArray(_as_object(self.data.item(*args)))
+        return ExactArray(_as_object(self.balls_.item(*args)))
 
     def tolist(self) -> Any:
         return [row.tolist() for row in self] if self.ndim else self
@@ -338,9 +338,9 @@ class ExactArray:
         if kind == "f":
             return self.copy() if copy else self
         if kind == "b":
-            return np.frompyfunc(balls.truth, 1, 1)(self.data).astype(bool) if self.ndim else np.bool_(bool(self))
+            return np.frompyfunc(balls.truth, 1, 1)(self.balls_).astype(bool) if self.ndim else np.bool_(bool(self))
         if kind in "iu":
-            whole = np.frompyfunc(balls.integer, 1, 1)(self.data)
+            whole = np.frompyfunc(balls.integer, 1, 1)(self.balls_)
             return whole.astype(dtype) if self.ndim else np.dtype(dtype).type(whole)
         raise NotExact(f"exact values are turned into dtype {np.dtype(dtype)}")
 
@@ -354,7 +354,7 @@ class ExactArray:
             function = METHODS[name]
             return lambda *args, **kwargs: function(self, *args, **kwargs)
         if hasattr(np.ndarray, name) or hasattr(np.float64, name):
-            raise NotExact(f"the array method .{name}() has no exact counterpart")
+            raise NotExact(f"the array attribute .{name} has no exact counterpart")
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
     # Arithmetic
@@ -384,10 +384,10 @@ class ExactArray:
         return other // self, other % self
 
     def __neg__(self) -> Any:
-        return wrap(-self.data)
+        return wrap(-self.balls_)
 
     def __pos__(self) -> Any:
-        return self.copy() if self.ndim else wrap(self.data[()])
+        return self.copy() if self.ndim else wrap(self.balls_[()])
 
     def __abs__(self) -> Any:
-        return wrap(abs(self.data))
+        return wrap(abs(self.balls_))

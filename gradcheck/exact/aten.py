@@ -488,7 +488,7 @@ def move(func: Any, args: Any, kwargs: Any) -> Any:
 
     def exact(array: ExactArray) -> torch.Tensor:
         start = sum(p.size for p in pool)
-        pool.append(array.data.reshape(-1))
+        pool.append(array.balls_.reshape(-1))
         return _positions(array.shape, start)
 
     found = func(*(_swap(a, exact) for a in args), **{k: _swap(v, exact) for k, v in kwargs.items()})
@@ -505,7 +505,7 @@ def order(func: Any, args: Any, kwargs: Any) -> Any:
         return torch.empty(0)
 
     _swap(list(args), collect)
-    flat = np.concatenate([a.data.reshape(-1) for a in arrays])
+    flat = np.concatenate([a.balls_.reshape(-1) for a in arrays])
     turn = np.argsort(ExactArray(flat)) if flat.size > 1 else np.zeros(flat.size, dtype=np.intp)
     rank: np.ndarray = np.zeros(flat.size, dtype=np.intp)
     chosen: list[arb] = []

@@ -93,7 +93,7 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
 def deliver(result: Any, out: Any) -> Any:
     """Write ``result`` into ``out`` as the ``out=`` of a function; a float array is refused."""
     if type(out) is ExactArray:
-        out.data[...] = lift(result)
+        out.balls_[...] = lift(result)
     elif isinstance(out, np.ndarray) and type(result) is not ExactArray:
         out[...] = result
     else:
@@ -120,7 +120,7 @@ def _masked(name: str, inputs: tuple[Any, ...], out: Any, mask: Any) -> Any:
     chosen = _call(name, tuple(ExactArray(d[where]) for d in data))
     if type(chosen) is not ExactArray:
         raise NotExact(f"np.{name} with where=")
-    made.data[where] = chosen.data
+    made.balls_[where] = chosen.balls_
     return made
 
 
@@ -185,7 +185,7 @@ def _ufunc_at(name: str, target: Any, indices: Any, *values: Any) -> None:
     if function is None:
         raise NotExact(f"np.{name}.at has no exact counterpart")
     Work.steps += target.size
-    function.at(target.data, indices, *(lift(v) for v in values))
+    function.at(target.balls_, indices, *(lift(v) for v in values))
 
 
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -411,7 +411,7 @@ def sort(a: Any, axis: Any = -1, **_: Any) -> Any:
 
 
 def _sort_method(a: ExactArray, axis: int = -1, **_: Any) -> None:
-    a.data[...] = sort(a, axis).data
+    a.balls_[...] = sort(a, axis).balls_
 
 
 METHODS["sort"] = _sort_method
@@ -530,7 +530,7 @@ def _into_first(function: Callable[..., Any]) -> Callable[..., Any]:
     def write(target: Any, *args: Any, **kwargs: Any) -> Any:
         if type(target) is not ExactArray:
             raise NotExact(f"exact values are put into a float array by np.{function.__name__}")
-        bound = parameters.bind(target.data, *args, **kwargs)
+        bound = parameters.bind(target.balls_, *args, **kwargs)
         bound.arguments[values] = lift(bound.arguments[values])
         return function(*bound.args, **bound.kwargs)
 

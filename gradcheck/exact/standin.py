@@ -54,7 +54,7 @@ def _array(value: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, *
         made = np.array(value, dtype=dtype, ndmin=ndmin)
         return exact(made) if made.dtype.kind == "f" else made
     data = value if type(value) is ExactArray and not copy and (value.ndim or value.flags.writeable) else exact(value)
-    data = wrap(data.data.reshape((1,) * (ndmin - data.ndim) + data.shape)) if data.ndim < ndmin else data
+    data = wrap(data.balls_.reshape((1,) * (ndmin - data.ndim) + data.shape)) if data.ndim < ndmin else data
     return data if _floating(dtype) else data.astype(dtype)
 
 

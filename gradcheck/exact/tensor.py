@@ -120,7 +120,7 @@ def _down(value: Any) -> Any:
 
 def _up(value: Any) -> Any:
     if type(value) is ExactArray:
-        data = value.data
+        data = value.balls_
         if data.base is not None or not (data.flags.c_contiguous and data.flags.writeable):
             data = data.copy()
         return ExactTensor(data.reshape(-1), data.shape)
@@ -234,7 +234,7 @@ def _strided(size: Any, stride: Any) -> ExactTensor:
 def _write(target: torch.Tensor, values: Any, name: str) -> torch.Tensor:
     """Write exact values (or integers, booleans) into ``target``; a plain float tensor cannot hold them."""
     if isinstance(target, ExactTensor):
-        target.array.data[...] = lift(_down(values))
+        target.array.balls_[...] = lift(_down(values))
         return target
     if target.is_floating_point():
         raise NotExact(f"exact values are written into a plain float tensor by {name}")

@@ -44,7 +44,7 @@ def smallest_exponent(primals: Sequence[Any]) -> int:
 def moved(primals: Sequence[Any], k: int, direction: np.ndarray, step: arb) -> Primals:
     """Copies of exact ``primals``, number ``k`` moved by ``step * direction``."""
     copies = [p.copy() if type(p) is ExactArray else p for p in primals]
-    copies[k] = ExactArray(boxed(copies[k].data + direction * step))
+    copies[k] = ExactArray(boxed(copies[k].balls_ + direction * step))
     return copies
 
 

@@ -49,7 +49,7 @@ def plain(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return [plain(r) for r in result]
     if type(result) is ExactArray:
-        return "f", result.shape, [float(a.mid()) for a in result.data.ravel()]
+        return "f", result.shape, [float(a.mid()) for a in result.balls_.ravel()]
     if isinstance(result, (np.ndarray, np.generic, float)):
         return np.asarray(result).dtype.kind, np.shape(result), np.asarray(result).ravel().tolist()
     return result

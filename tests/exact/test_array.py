@@ -304,7 +304,7 @@ def test_what_numpy_refuses_is_refused(source: str, both_ways: Any) -> None:
 
 @pytest.mark.parametrize("source", ["A[0] = [[1, 2, 3]]; return A[0]", "V[0] = V[1:2]; return V[:1]"])
 def test_entries_stay_balls_whatever_is_assigned(source: str, both_ways: Any) -> None:
-    data = both_ways.in_balls(both_ways.function(source)).data
+    data = both_ways.in_balls(both_ways.function(source)).balls_
     assert all(type(v) is arb for v in data.flat)
 
 
@@ -500,11 +500,11 @@ def test_text_of_an_exact_value_is_for_reading() -> None:
 
 def test_conversion_into_balls_does_not_round() -> None:
     for value in (0.1, 5e-324, 1.7976931348623157e308, -2.5, 0, True, 2**80, np.float32(0.1), np.float16(0.1), np.int64(-3)):
-        held = exact(value).data[()]
+        held = exact(value).balls_[()]
         assert held.is_exact()
         assert int(held.unique_fmpz()) == value if isinstance(value, int) else float(held) == float(value)
-    assert exact(np.array([np.inf, -np.inf])).data.tolist() == [arb.pos_inf(), arb.neg_inf()]
-    assert exact(np.nan).data[()].is_nan()
+    assert exact(np.array([np.inf, -np.inf])).balls_.tolist() == [arb.pos_inf(), arb.neg_inf()]
+    assert exact(np.nan).balls_[()].is_nan()
 
 
 @pytest.mark.parametrize(
@@ -517,10 +517,10 @@ def test_what_has_no_exact_form_is_refused(value: Any) -> None:
 
 def test_exact_makes_its_own_copy_and_wrap_does_not() -> None:
     first = exact(np.ones(2))
-    second, third = exact(first), wrap(first.data)
+    second, third = exact(first), wrap(first.balls_)
     first[0] = 5
-    assert float(second.data[0]) == 1
-    assert float(third.data[0]) == 5
+    assert float(second.balls_[0]) == 1
+    assert float(third.balls_[0]) == 5
     assert wrap(7) == 7
     assert wrap("text") == "text"
 
@@ -573,5 +573,10 @@ def test_more_bits_narrow_the_balls() -> None:
     radii = []
     for bits in (64, 128, 256):
         with flint.ctx.workprec(bits):
-            radii.append(float((exact(2.0) ** exact(0.1)).data[()].rad()))
+            radii.append(float((exact(2.0) ** exact(0.1)).balls_[()].rad()))
     assert radii[0] > 2.0**50 * radii[1] > 2.0**100 * radii[2] > 0
+
+
+def test_the_balls_behind_do_not_leak_by_a_name_that_arrays_have() -> None:
+    with pytest.raises(NotExact, match=r"attribute \.data has no exact counterpart"):
+        exact(np.ones(2)).data  # noqa: B018

@@ -240,8 +240,8 @@ def test_all_that_can_be_reached_is_exact_and_left_as_it_was(name: str, user: ty
     expected = function(np.array([0.5, 2.0]))
     found = exactly(function)
     assert type(found) is ExactArray
-    np.testing.assert_allclose([float(a) for a in found.data.ravel()], np.ravel(expected), rtol=1e-14)
-    assert found.data.ravel()[0].rel_accuracy_bits() > 150
+    np.testing.assert_allclose([float(a) for a in found.balls_.ravel()], np.ravel(expected), rtol=1e-14)
+    assert found.balls_.ravel()[0].rel_accuracy_bits() > 150
     assert [dict(vars(m)) for m in modules] == before
     assert type(function(np.array([0.5, 2.0]))) is not ExactArray
     assert user.np is np
@@ -324,8 +324,8 @@ def test_constants_are_not_rounded() -> None:
             arb.const_euler(),
         ]
         for found, value in zip(exactly(constants), true, strict=True):
-            assert found.data[()].rel_accuracy_bits() > 150
-            assert found.data[()].overlaps(value)
+            assert found.balls_[()].rel_accuracy_bits() > 150
+            assert found.balls_[()].overlaps(value)
 
 
 def test_integers_and_booleans_stay_ordinary() -> None:
@@ -381,7 +381,7 @@ def test_factories_keep_their_signatures(name: str) -> None:
         assert type(found) is ExactArray
         assert found.shape == expected.shape
         if name != "empty":
-            assert [float(a) for a in found.data.ravel()] == pytest.approx(expected.ravel().tolist(), rel=1e-6)
+            assert [float(a) for a in found.balls_.ravel()] == pytest.approx(expected.ravel().tolist(), rel=1e-6)
 
 
 def test_shapes_may_be_exact_integers() -> None:

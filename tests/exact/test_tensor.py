@@ -26,7 +26,7 @@ def precision() -> Iterator[None]:
 
 
 def floats(tensor: torch.Tensor) -> np.ndarray:
-    return np.asarray(np.frompyfunc(lambda a: float(a.mid()), 1, 1)(to_exact(tensor).data), dtype=float)
+    return np.asarray(np.frompyfunc(lambda a: float(a.mid()), 1, 1)(to_exact(tensor).balls_), dtype=float)
 
 
 TARGET, INDEX = torch.tensor([1, 0, 2]), torch.tensor([[0, 2], [1, 1], [3, 0]])
@@ -155,10 +155,10 @@ def test_agrees_with_torch_and_with_exact_differences(function: Any, shapes: Any
     directions = [exact(random.normal(size=s)) for s in shapes]
     ahead, behind = (function(*(to_tensor(exact(p) + d * h) for p, d in zip(points, directions, strict=True))) for h in (step, -step))
     slopes = (to_exact(ahead) - to_exact(behind)) / (2 * step)
-    numeric = np.sum(slopes * cotangent).data[()]
+    numeric = np.sum(slopes * cotangent).balls_[()]
     terms = [to_exact(g) * d for g, d in zip(gradients, directions, strict=True) if g is not None]
-    analytic = sum(np.sum(t).data[()] for t in terms)
-    scale = sum(np.sum(abs(t)).data[()] for t in terms) + arb(2) ** -200
+    analytic = sum(np.sum(t).balls_[()] for t in terms)
+    scale = sum(np.sum(abs(t)).balls_[()] for t in terms) + arb(2) ** -200
     error = float((abs(numeric - analytic) / scale).upper())
     request.node.user_properties.append(("error", error))
     assert error < 1e-13
@@ -296,8 +296,8 @@ def test_exact_mode_makes_buffers_exact() -> None:
         assert all(isinstance(m, ExactTensor) for m in made)
         assert floats(made[1])[0] == 0.1
         assert floats(made[5]).tolist() == [[1, 0], [0, 1]]
-        assert to_exact(made[3] * 3)[1].data[()].contains(1)
-        assert to_exact(made[6] * 3).data[0].contains(1)
+        assert to_exact(made[3] * 3)[1].balls_[()].contains(1)
+        assert to_exact(made[6] * 3).balls_[0].contains(1)
         assert torch.arange(3).tolist() == [0, 1, 2]
         assert torch.rand(2).numpy().shape == (2,)
         assert isinstance(torch.nn.Linear(2, 2).weight, ExactTensor)

@@ -169,7 +169,7 @@ def test_exact_evaluations_are_made_once_for_every_number_of_bits() -> None:
         with ctx.workprec(bits):
             (value,), (gradient,) = found.value(), found.gradient()
             assert type(value) is type(gradient) is ExactArray
-            assert value.data[()].rel_accuracy_bits() > bits - 10
+            assert value.balls_[()].rel_accuracy_bits() > bits - 10
     assert calls == [100, 200]
     assert found.steps == 4
     assert found.backward_steps == 4 + 3
@@ -178,8 +178,8 @@ def test_exact_evaluations_are_made_once_for_every_number_of_bits() -> None:
 def test_exact_primals_are_copied_for_every_call() -> None:
     found = Exactly(subject(change_input, change_input_later), [np.array([1.0, 2.0])], (np.ones(2),))
     found.gradient()
-    assert [float(a) for a in found.primals[0].data] == [1.0, 2.0]
-    assert [float(a) for a in found.cotangents[0].data] == [1.0, 1.0]
+    assert [float(a) for a in found.primals[0].balls_] == [1.0, 2.0]
+    assert [float(a) for a in found.cotangents[0].balls_] == [1.0, 1.0]
 
 
 def test_values_and_gradients_elsewhere() -> None:
@@ -187,8 +187,8 @@ def test_values_and_gradients_elsewhere() -> None:
     found = Exactly(made, [np.array(2.0), 5, np.array(3.0)], (np.array(1.0),))
     assert differentiable(made) == [0, 2]
     x, y, dy = exact(7.0), exact(11.0), exact(1.0)
-    assert float(found.value_at([x, y])[0].data[()]) == 7 * 11 * 5
-    assert [float(g.data[()]) for g in found.gradients_at([x, y, dy])] == [55.0, 35.0]
+    assert float(found.value_at([x, y])[0].balls_[()]) == 7 * 11 * 5
+    assert [float(g.balls_[()]) for g in found.gradients_at([x, y, dy])] == [55.0, 35.0]
 
 
 def test_helpers() -> None:

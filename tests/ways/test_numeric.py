@@ -71,7 +71,7 @@ def test_known_derivatives_to_thirty_digits(name: str) -> None:
     for x in inputs:
         bits = 6144 if abs(x) in (1e4, 700.0) or 0 < abs(x) < 1e-100 else 1024
         with ctx.workprec(bits):
-            found, true = slope(f, x), derivative(exact(x)).data[()]
+            found, true = slope(f, x), derivative(exact(x)).balls_[()]
             assert found.is_finite()
             assert bool(abs(found - true) <= arb(10) ** -30 * (abs(true) + arb(10) ** -40)), (
                 f"{name} at {x}: {found.str(40)}, not {true.str(40)}"
@@ -139,7 +139,7 @@ def test_several_outputs_and_arguments() -> None:
     v = [exact(np.array([[2.0]])), exact(-1.0), exact(np.array([[1.0], [10.0]]))]
     expected = exact(2.0) * (1 * 1 + 2 * 0.25) - 1.25 + np.exp(exact(0.5)) + 10 * 0.25 * np.exp(exact(-3.0))
     found = central(v, both)
-    assert bool(abs(found - expected.data[()]) < arb(10) ** -40)
+    assert bool(abs(found - expected.balls_[()]) < arb(10) ** -40)
     assert bool(abs(contract(v, both.plus) - found) < arb(10) ** -30)
 
 
@@ -163,7 +163,7 @@ def test_moving_leaves_what_it_was_given() -> None:
     x, y = exact(np.ones(2)), np.array([1, 2])
     there = moved([x, y, "mean"], 0, lift(np.array([1.0, -1.0])), arb(2) ** -10)
     assert x.tolist()[0] == 1
-    assert [float(a) for a in there[0].data] == [1 + 2.0**-10, 1 - 2.0**-10]
+    assert [float(a) for a in there[0].balls_] == [1 + 2.0**-10, 1 - 2.0**-10]
     assert there[1] is y
     assert there[2] == "mean"
     assert moved([exact(1.0)], 0, lift(1.0), arb(1))[0].shape == ()
