@@ -14,7 +14,7 @@ from gradcheck.exact.errors import NotExact, Undecided
 from gradcheck.exact.precision import settle
 from gradcheck.floats import float_gradients, float_values
 from gradcheck.function_spec import Law
-from gradcheck.gradients import GradientEvidence, measure_gradient
+from gradcheck.gradients import GradientEvidence, across, measure_gradient
 from gradcheck.laws import LawEvidence, judge_law
 from gradcheck.points import Point
 from gradcheck.subject import Subject
@@ -88,7 +88,7 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     measured = [measure_gradient(exactly, point, floats, torch_side, i, parts, wrong) for i in wanted]
     return replace(
         found,
-        gradients=tuple(evidence for evidence, _ in measured),
+        gradients=across(exactly, point, [evidence for evidence, _ in measured]),
         backward_accuracy=tuple(sound for _, sound in measured),
         laws=tuple(judge_law(subject, law, point) for law in laws) if "laws" in parts else (),
     )

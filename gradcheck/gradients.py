@@ -16,8 +16,9 @@ from gradcheck.compare import Agreement, entry, is_null
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
-from gradcheck.localise import Local, localise
+from gradcheck.localise import Local, flat, localise, slopes
 from gradcheck.points import Point
+from gradcheck.subgradients import NO_SLOPE, SEVERAL_KINKS, Meeting, Part, Range, directions, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
@@ -36,7 +37,9 @@ class GradientEvidence:
     direction or, if entries are wrong, for the entry ``worst``, which is furthest off.
     ``claimed`` is the gradient as the backward gave it (object array, its own shape; None if it
     gave none), ``reference`` autograd's, in float64. ``wrong`` marks entries outside the
-    subgradients. ``scale`` is the sum of the magnitudes of the terms of the analytic slope, to which
+    subgradients; ``excused`` is what rounded constants explain of each, ``bits`` the precision of
+    ``local``. ``together`` names the arguments whose gradients, each in range at a kink, are no
+    subgradient together: ``outside`` has the slope. ``scale`` is the sum of the magnitudes of the terms of the analytic slope, to which
     errors are relative. ``variants`` names changed constants of the forward for which the backward
     would be right. ``detects`` is the smallest relative error that would have shown.
     """
@@ -54,6 +57,10 @@ class GradientEvidence:
     kink: bool = False
     local: Local | None = None
     wrong: np.ndarray | None = None
+    excused: np.ndarray | None = None
+    bits: int = 0
+    together: tuple[str, ...] = ()
+    outside: Range | None = None
     computed: np.ndarray | None = None
     reference: np.ndarray | None = None
     like_reference: bool | None = None
@@ -103,7 +110,8 @@ def measure_gradient(
     )
     if found.analytic is not None and found.analytic.is_finite() and found.numeric.is_finite():
         difference = abs(found.analytic - found.numeric)
-        if difference <= EXACT_AGREEMENT * found.scale or _both_null(found, bits):
+        meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
+        if (difference <= EXACT_AGREEMENT * found.scale or _both_null(found, bits)) and not meets:
             detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
             error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
             return replace(evidence, agreement="equal", error=error, detects=detected), sound
@@ -141,7 +149,7 @@ class _Argument:
         self.exponent = smallest_exponent(list(point.primals.values()))
 
     def sides(self, evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], closer: int = 0) -> Sides:
-        return sides(evaluate, primals, here, self.k, lift(self.direction), self.exponent - closer)
+        return sides(evaluate, primals, here, {self.k: lift(self.direction)}, self.exponent - closer)
 
     def along_direction(self) -> _Along:
         exactly = self.exactly
@@ -170,9 +178,17 @@ class _Argument:
         except Exception:
             return None
 
-    def localised(self) -> Local:
+    def limit(self, bits: int) -> arb:
+        """The slope along the direction for ever smaller steps."""
         exactly = self.exactly
-        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent)
+        with ctx.workprec(bits):
+            plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
+            return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
+
+    def localised(self, kink: bool) -> Local:
+        exactly = self.exactly
+        along = directions(self.direction) if kink else ()
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along)
 
     def slopes_move(self, local: Local, bits: int) -> np.ndarray:
         """How far the true slopes move when the inputs move by one rounding."""
@@ -200,7 +216,7 @@ class _Argument:
                     claimed = lift(exactly.gradient_at(primals, exactly.cotangents, here)[self.i])
                 known = np.array([c.is_finite() for c in claimed.ravel()], dtype=bool).reshape(self.shape)
                 direction = lift(np.where(known, self.direction, 0.0))
-                both = sides(evaluate, primals, here, self.k, direction, self.exponent)
+                both = sides(evaluate, primals, here, {self.k: direction}, self.exponent)
                 numeric = central(exactly.cotangents, finite_only(both))
         except Exception:
             return False
@@ -242,8 +258,8 @@ def _never(worst: bool) -> list[Any]:
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
-    local, bits = settle(at.localised, _local_is_sure, start=bits + 4 * CONFIRM_BITS)
-    evidence = replace(evidence, local=local, kink=bool(local.kink.any()) or evidence.kink)
+    local, bits = settle(lambda: at.localised(evidence.kink), _local_is_sure, start=bits + 4 * CONFIRM_BITS)
+    evidence = replace(evidence, local=local, bits=bits, kink=bool(local.kink.any()) or evidence.kink)
     if found.claimed is None:
         some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
@@ -251,6 +267,10 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different", reason="shape")
     excused, verdict = _judged(at, found.claimed, local, bits, unavoidable)
     wrong, worst = verdict.wrong, verdict.error
+    evidence = replace(evidence, excused=excused)
+    meeting = _meet(at.exactly, at.point, [evidence]) if local.spreads else _bent(at, found, local, bits)
+    if meeting.reason:
+        return replace(evidence, agreement="undecided", reason=meeting.reason)
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -261,7 +281,54 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different", wrong=wrong, worst=index, error=worst, variants=variants, classical=shown)
     if verdict.unknown:
         return replace(evidence, agreement="undecided", reason=verdict.unknown)
+    if meeting.outside is not None:
+        return _apart(evidence, meeting.outside, (at.name,))
     return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=_detects(found.claimed, local, excused))
+
+
+def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...]) -> GradientEvidence:
+    """Entries that are each in range at a kink, and no subgradient together (with those of other arguments)."""
+    assert evidence.local is not None, "a kink was localised"
+    kinks = np.argwhere(evidence.local.kink)
+    worst = tuple(int(n) for n in kinks[0]) if len(kinks) else (0,) * len(evidence.shape)
+    return replace(evidence, agreement="different", wrong=evidence.local.kink, worst=worst, together=arguments, outside=outside)
+
+
+def _bent(at: _Argument, found: _Along, local: Local, bits: int) -> Meeting:
+    """Whether the slope along the direction is not the sum of those along the coordinates: that of no smooth function.
+
+    The median of three equal numbers has no slope along any coordinate, and no kink along any direction.
+    """
+    terms = [n * u for n, u in zip(local.numeric.flat, lift(at.direction).flat, strict=True)]
+    coordinates, size = sum(terms, arb(0)), sum((abs(t) for t in terms), arb(0))
+
+    def apart(slope: arb) -> bool:
+        return bool(abs(coordinates - slope) > FORMULA_TOLERANCE * (size + abs(slope)))
+
+    return Meeting(reason=SEVERAL_KINKS if apart(found.numeric) and apart(at.limit(bits)) else "")
+
+
+def _meet(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) -> Meeting:
+    parts, names = [], exactly.subject.arguments
+    for g in found:
+        if g.claimed is not None and g.local is not None and g.excused is not None:
+            parts.append(Part(names.index(g.argument), g.claimed, g.local, directions(point.direction(g.argument)), g.excused))
+    with ctx.workprec(max(g.bits for g in found)):
+        exponent = smallest_exponent(list(point.primals.values()))
+        return meet(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, exponent, parts)
+
+
+def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) -> tuple[GradientEvidence, ...]:
+    """``found``, the gradients of all arguments, with those that are no subgradient together marked at the first.
+
+    At a tie of ``x`` with ``y`` in ``abs(x - y)`` each may have any slope up to 1, but both must be opposite.
+    """
+    kinked = [g for g in found if g.kink and g.agreement == "equal" and g.local is not None and g.local.spreads]
+    outside = _meet(exactly, point, kinked).outside if len(kinked) > 1 else None
+    if outside is None:
+        return tuple(found)
+    first = _apart(kinked[0], outside, tuple(g.argument for g in kinked))
+    return tuple(first if g is kinked[0] else g for g in found)
 
 
 def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable) -> tuple[np.ndarray, _Outside]:
@@ -313,7 +380,7 @@ def _outside(claimed: np.ndarray, local: Local, excused: np.ndarray) -> _Outside
         g, low, high, excuse = (entry(balls, i) for balls in (claimed, local.lower, local.upper, excused))
         size = entry(local.weight, i) + abs(g)
         if not low.is_finite() or not high.is_finite():
-            unknown = unknown or "the point lies on the edge of the domain, or at a jump"
+            unknown = unknown or NO_SLOPE
             continue
         excuse = excuse if excuse.is_finite() and not local.kink[i] else ZERO
         outside = (g - high).max(low - g)

@@ -62,7 +62,12 @@ def _relative(a: float | None, b: float | None) -> float | None:
 def _measured(g: GradientEvidence) -> dict[str, Any]:
     index = g.worst
     found: dict[str, Any] = {"index": list(index), "kink": g.kink}
-    if g.local is not None and g.claimed is not None and g.claimed.shape == g.shape:
+    if g.outside is not None:
+        numeric, analytic = (float(a.mid()) for a in ((g.outside.lower + g.outside.upper) / 2, g.outside.analytic))
+        autograd = None
+        found["along_direction"] = True
+        found["subgradients"] = [float(g.outside.lower.mid()), float(g.outside.upper.mid())]
+    elif g.local is not None and g.claimed is not None and g.claimed.shape == g.shape:
         numeric, analytic = float(g.local.numeric[index].mid()), float(g.claimed[index].mid())
         autograd = float(g.reference[index]) if g.reference is not None and g.reference.shape == g.shape else None
         if g.wrong is not None:
@@ -369,10 +374,13 @@ def not_a_subgradient(evidence: Evidence) -> Iterator[Match]:
     Source: Clarke, Optimization and Nonsmooth Analysis, chapter 2.
     """
     for g in _mismatches(evidence):
-        if _at_kinks(g):
-            yield _explain(
-                "G109", g, f"the gradient of {g.argument} lies outside the slopes to the two sides of a kink", cause="the case of equality"
-            )
+        if g.together:
+            whose = f"the gradient of {g.argument} is" if len(g.together) == 1 else f"the gradients of {' and '.join(g.together)} are"
+            message = f"{whose} in range entry by entry at a kink, but no subgradient as a whole"
+            yield _explain("G109", g, message, cause="the case of equality: what ties shares one gradient")
+        elif _at_kinks(g):
+            message = f"the gradient of {g.argument} lies outside the slopes to the two sides of a kink"
+            yield _explain("G109", g, message, cause="the case of equality")
 
 
 @rule("G111", "eps of forward and backward differ")

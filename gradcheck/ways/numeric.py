@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import CONFIRM_BITS, KINK_GAP, STEP_BITS
+from gradcheck.bounds import CLOSES_IN, CONFIRM_BITS, FORMULA_TOLERANCE, KINK_GAP, STEP_BITS
 from gradcheck.exact.array import ExactArray, boxed, lift
 from gradcheck.ways import Slope
 
@@ -41,19 +41,24 @@ def smallest_exponent(primals: Sequence[Any]) -> int:
     return least
 
 
-def moved(primals: Sequence[Any], k: int, direction: np.ndarray, step: arb) -> Primals:
-    """Copies of exact ``primals``, number ``k`` moved by ``step * direction``."""
+Directions = Mapping[int, np.ndarray]
+"""How each primal that moves does so: object arrays of balls, by the primal's number."""
+
+
+def moved(primals: Sequence[Any], directions: Directions, step: arb) -> Primals:
+    """Copies of exact ``primals``, those in ``directions`` moved by ``step`` times theirs."""
     copies = [p.copy() if type(p) is ExactArray else p for p in primals]
-    copies[k] = ExactArray(boxed(copies[k].balls_ + direction * step))
+    for k, direction in directions.items():
+        copies[k] = ExactArray(boxed(copies[k].balls_ + direction * step))
     return copies
 
 
-def sides(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], k: int, direction: np.ndarray, exponent: int) -> Sides:
-    """Exact one-sided slopes along ``direction`` (object array) in primal ``k``, step 2^(exponent - STEP_BITS)."""
+def sides(evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], directions: Directions, exponent: int) -> Sides:
+    """Exact one-sided slopes along ``directions``, with a step of 2^(exponent - STEP_BITS)."""
     shift = exponent - STEP_BITS
     step, inverse = arb(2) ** shift, arb(2) ** -shift
-    above = evaluate(moved(primals, k, direction, step))
-    below = evaluate(moved(primals, k, direction, -step))
+    above = evaluate(moved(primals, directions, step))
+    below = evaluate(moved(primals, directions, -step))
     return Sides(
         tuple(boxed((lift(a) - lift(y)) * inverse) for a, y in zip(above, here, strict=True)),
         tuple(boxed((lift(y) - lift(b)) * inverse) for b, y in zip(below, here, strict=True)),
@@ -105,30 +110,35 @@ def finite_only(both: Sides) -> Sides:
     return Sides(tuple(map(kept, both.plus)), tuple(map(kept, both.minus)))
 
 
-LARGE_SLOPE = 2.0**30
-GROWTH = 2.0**7
-"""A slope above LARGE_SLOPE that grows by GROWTH or more when the step shrinks by CONFIRM_BITS has no
-limit: that of x^(1 - 1/8) grows by 2^7.5, that of a root by 2^30; a slope that exists does not grow."""
-
-
-def limits(far: Sides, near: Sides) -> Sides:
-    """The slopes of ``near``, the smaller step, with their change since ``far`` as a bound on the truncation error.
+def limits(far: Sides, near: Sides, nearer: Callable[[], Sides]) -> Sides:
+    """The slopes for ever smaller steps, with the last change as a bound on what is still to come.
 
     That bound tells a slope that is zero (x^3 at 0 gives the square of the step) from a small one.
-    NaN where the slopes grow without limit.
+    Where the first change is more than FORMULA_TOLERANCE, a third step is taken; NaN where the
+    second change is no less than CLOSES_IN of the first: such slopes have no limit.
     """
 
-    def limit(p: arb, q: arb) -> arb:
-        if not (p.is_finite() and q.is_finite()):
-            return q
-        if abs(p) > LARGE_SLOPE and not abs(q) < GROWTH * abs(p):
-            return arb.nan()
-        return q + arb(0, abs(q - p).upper())
+    def settled(p: arb, q: arb) -> bool:
+        return not (p.is_finite() and q.is_finite()) or bool(abs(q - p) <= FORMULA_TOLERANCE * abs(q))
 
-    def each(far_slopes: np.ndarray, near_slopes: np.ndarray) -> np.ndarray:
-        return boxed(np.frompyfunc(limit, 2, 1)(far_slopes, near_slopes))
+    def bounded(p: arb, q: arb) -> arb:
+        return q + arb(0, abs(q - p).upper()) if p.is_finite() and q.is_finite() else q
 
-    return Sides(tuple(map(each, far.plus, near.plus)), tuple(map(each, far.minus, near.minus)))
+    def limit(p: arb, q: arb, r: arb) -> arb:
+        if settled(p, q):
+            return bounded(p, q)
+        return arb.nan() if abs(r - q) > CLOSES_IN * abs(q - p) else bounded(q, r)
+
+    first, second = (far.plus, far.minus), (near.plus, near.minus)
+    pairs = [
+        (p, q) for a, b in zip(first, second, strict=True) for f, n in zip(a, b, strict=True) for p, q in zip(f.flat, n.flat, strict=True)
+    ]
+    third = near if all(settled(p, q) for p, q in pairs) else nearer()
+    each = np.frompyfunc(limit, 3, 1)
+    plus, minus = (
+        [boxed(each(*pqr)) for pqr in zip(*three, strict=True)] for three in zip(first, second, (third.plus, third.minus), strict=True)
+    )
+    return Sides(tuple(plus), tuple(minus))
 
 
 RICHARDSON_ROWS = 4

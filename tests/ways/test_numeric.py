@@ -28,7 +28,7 @@ def both_sides(f: Callable[..., Any], primals: list[Any], k: int, direction: Any
 
     held = [exact(p) for p in primals]
     exponent = smallest_exponent([np.asarray(p) for p in primals]) - closer
-    return sides(evaluate, held, evaluate(held), k, lift(np.asarray(direction)), exponent)
+    return sides(evaluate, held, evaluate(held), {k: lift(np.asarray(direction))}, exponent)
 
 
 def slope(f: Callable[..., Any], x: float) -> arb:
@@ -161,12 +161,12 @@ def test_at_the_edge_of_the_domain_the_finite_side_counts() -> None:
 
 def test_moving_leaves_what_it_was_given() -> None:
     x, y = exact(np.ones(2)), np.array([1, 2])
-    there = moved([x, y, "mean"], 0, lift(np.array([1.0, -1.0])), arb(2) ** -10)
+    there = moved([x, y, "mean"], {0: lift(np.array([1.0, -1.0]))}, arb(2) ** -10)
     assert x.tolist()[0] == 1
     assert [float(a) for a in there[0].balls_] == [1 + 2.0**-10, 1 - 2.0**-10]
     assert there[1] is y
     assert there[2] == "mean"
-    assert moved([exact(1.0)], 0, lift(1.0), arb(1))[0].shape == ()
+    assert moved([exact(1.0)], {0: lift(1.0)}, arb(1))[0].shape == ()
 
 
 @pytest.mark.parametrize(
