@@ -18,6 +18,9 @@ say) is the same at so many."""
 EVERYWHERE = frozenset({"G103", "G104", "G112"})
 """Slips that spare no point: one right gradient that is not zero, with the same options, refutes them."""
 
+FACT, GENERAL = "G107", "G101"
+"""A wrong shape, be it at some points only, is a fact: it is shown rather than that there is no explanation."""
+
 FORWARD = ("V101", "V102", "V104")
 """The codes that say that the forward is not the reference."""
 
@@ -75,6 +78,8 @@ def _consensus(seen: list[tuple[Point, dict[str, Match]]], right: Mapping[Option
     """
     seen = [(p, found) for p, found in seen if "G109" not in found] or seen
     codes = set.intersection(*(set(found) for _, found in seen))
+    if any(FACT in found for _, found in seen):
+        codes.discard(GENERAL)
     refuting = [right[options] for options in {_options(p) for p, _ in seen} if options in right]
     for code in sorted(codes - EVERYWHERE if refuting else codes, key=rank):
         signature = frozenset.intersection(*(found[code].signature for _, found in seen))
@@ -85,8 +90,8 @@ def _consensus(seen: list[tuple[Point, dict[str, Match]]], right: Mapping[Option
             point, found = next(((p, f) for p, f in seen if f[code].sure), seen[0])
             m = replace(found[code], signature=signature)
             return point, m, m.cause or describe(signature)
-    point, found = seen[0]
-    general = max(found, key=rank)
+    point, found = next(((p, f) for p, f in seen if FACT in f), seen[0])
+    general = FACT if FACT in found else max(found, key=rank)
     return point, found[general], found[general].cause
 
 

@@ -17,6 +17,7 @@ from gradcheck.function_spec import Law
 from gradcheck.gradients import GradientEvidence, across, measure_gradient
 from gradcheck.laws import LawEvidence, judge_law
 from gradcheck.points import Point
+from gradcheck.state import kept
 from gradcheck.subject import Subject
 from gradcheck.values import ValueEvidence, compare_values
 from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, run
@@ -51,6 +52,11 @@ def gather(
     ``parts`` names what to measure beside the value; shrinking asks for no more than it needs.
     Raises ``SpecError`` if the reference cannot be evaluated.
     """
+    with kept(subject.functions):
+        return _gather(subject, point, reference, laws, parts)
+
+
+def _gather(subject: Subject, point: Point, reference: Subject | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
     floats = run(subject, point)
     if floats.failure is not None and floats.failure.stage == "forward":
         return Evidence(subject, point, floats)

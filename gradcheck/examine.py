@@ -21,6 +21,7 @@ from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
 from gradcheck.rules.gradient import right_gradients
+from gradcheck.state import kept
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import run
 
@@ -274,7 +275,8 @@ def _short(text: str) -> str:
 
 
 def _shapes(subject: Subject, point: Point) -> tuple[tuple[int, ...], ...]:
-    return tuple(o.shape for o in run(subject, point).outputs)
+    with kept(subject.functions):
+        return tuple(o.shape for o in run(subject, point).outputs)
 
 
 def conclude(

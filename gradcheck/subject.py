@@ -55,6 +55,10 @@ class Subject(Protocol):
     def location(self) -> tuple[str, int | None, int | None]:
         """The file, the line of the forward, the line of the backward."""
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """What is called; the objects behind may have a state."""
+
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]: ...
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]: ...
@@ -81,9 +85,13 @@ class NumpyPair:
         path, line = locate(self.forward)
         return path, line, locate(self.backward)[1]
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        return self.forward, self.backward, *self.also
+
     @cached_property
     def places(self) -> list[Place]:
-        return places((self.forward, self.backward, *self.also))
+        return places(self.functions)
 
     @cached_property
     def takes_output(self) -> bool:
@@ -130,6 +138,10 @@ class TorchCallable:
         path, line = locate(self.function)
         backward = getattr(getattr(self.function, "__self__", None), "backward", None)
         return path, line, locate(backward)[1] if hasattr(backward, "__code__") else line
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        return (self.function,)
 
     def _tensors(self, primals: Sequence[Any]) -> list[Any]:
         import torch

@@ -39,6 +39,11 @@ def test_the_most_telling_explanation_that_holds_everywhere() -> None:
     assert _codes(everywhere, [_match("G101")]) == [("G101", "")]
 
 
+def test_a_wrong_shape_at_some_points_is_shown_rather_than_no_explanation() -> None:
+    assert _codes([_match("G101")], [_match("G101"), _match("G107")]) == [("G107", "")]
+    assert _codes([_match("G101"), _match("G103")], [_match("G101"), _match("G107"), _match("G103")]) == [("G103", "")]
+
+
 def test_another_factor_elsewhere_is_no_factor() -> None:
     assert _codes([_match("G101"), _factor("0.5")], [_match("G101"), _factor("0.25")]) == [("G101", "")]
 

@@ -256,13 +256,9 @@ def upstream_ignored(evidence: Evidence) -> Iterator[Match]:
     Source: Griewank, Walther, Evaluating Derivatives, 2nd edition, section 3.2.
     """
     for g in _mismatches(evidence):
-        if g.claimed is not None and g.local is not None and _is_for_ones(g.claimed, g) and not _zero(g.claimed):
-            yield _explain(
-                "G104",
-                g,
-                f"the gradient of {g.argument} is that for an upstream gradient of ones",
-                cause="the upstream gradient is not used",
-            )
+        if g.claimed is not None and g.local is not None and _is_for_ones(g.claimed, g):
+            message = f"the gradient of {g.argument} is that for an upstream gradient of ones"
+            yield _explain("G104", g, message, sure=not _zero(g.claimed), cause="the upstream gradient is not used")
 
 
 @rule("G105", "gradient transposed")
