@@ -11,6 +11,14 @@ FORMULA_TOLERANCE = 1e-13
 constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
 they explain a difference of 1e-13; a wrong formula is off by its own size."""
 
+ENTRIES_AGREE = 64
+"""Times FORMULA_TOLERANCE (or FLOAT_TOLERANCE): how well an explanation must fit every entry. It is
+looked for only where an entry is wrong for sure; two sides with rounded constants of their own, and
+the scale of each entry in place of the sum, take some powers of two."""
+
+SHARP = 4 * FORMULA_TOLERANCE
+"""A gradient that is right, where so small an error would have shown, refutes an error that spares no point."""
+
 EXACT_AGREEMENT = 2.0**-200
 """Share of the sum of magnitudes. A right gradient without rounded constants agrees to the truncation
 error, 2^-240 and the third derivative; what differs by more is looked at entry by entry, so that a

@@ -25,9 +25,14 @@ def is_null(a: arb) -> bool:
     return bool(a.contains(0)) and ctx.prec >= TIE_BITS
 
 
+def is_lost(a: arb) -> bool:
+    """Not finite, and not for want of bits: e^x of a large float wants as many as its exponent has."""
+    return not a.is_finite() and ctx.prec >= TIE_BITS
+
+
 def accurate(data: np.ndarray) -> bool:
-    """Good to 100 bits, or an exact number, or a zero that no sensible precision resolves."""
-    return all(a.rel_accuracy_bits() >= 100 or a.is_exact() or not a.is_finite() or is_null(a) for a in data.ravel())
+    """Good to 100 bits, or an exact number, or nothing (a zero, no number) that more bits would resolve."""
+    return all(a.rel_accuracy_bits() >= 100 or a.is_exact() or is_lost(a) or is_null(a) for a in data.ravel())
 
 
 def near(a: np.ndarray, b: np.ndarray, relative: float, absolute: Any) -> tuple[Agreement, tuple[int, ...]]:

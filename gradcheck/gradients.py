@@ -12,7 +12,7 @@ from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
 from gradcheck.bounds import CONFIRM_BITS, EXACT_AGREEMENT, FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
-from gradcheck.compare import Agreement, entry, is_null
+from gradcheck.compare import Agreement, entry, is_lost, is_null
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
@@ -236,14 +236,14 @@ def _is_sure(found: _Along) -> bool:
     if found.analytic is None:
         return True
     difference = found.analytic - found.numeric
-    if not difference.is_finite() or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
+    if is_lost(difference) or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
         return True
     return is_null(found.numeric) and is_null(found.analytic)
 
 
 def _local_is_sure(local: Local) -> bool:
     return all(
-        not n.is_finite() or n.rad() <= WELL_BELOW * FORMULA_TOLERANCE * w or is_null(n)
+        is_lost(n) or n.rad() <= WELL_BELOW * FORMULA_TOLERANCE * w or is_null(n)
         for n, w in zip(local.numeric.ravel(), local.weight.ravel(), strict=True)
     )
 

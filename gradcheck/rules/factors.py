@@ -23,6 +23,8 @@ CONSTANTS = {
     math.log(10): "ln 10: the natural logarithm where log10 belongs",
 }
 
+NEAR_ONE = ": so near to 1, a constant may be written in two ways (in floats 1 - 0.999999 is not 1e-6)"
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -33,21 +35,30 @@ class Factor:
     sure: bool
 
 
+DIGITS = 9
+"""Of a factor that are shown, and compared from point to point: more than any two of its names share."""
+
+
 def digits(ratio: float) -> str:
-    """``ratio`` as it is shown and compared: nine digits, or two of its distance from 1."""
+    """``ratio`` in DIGITS digits, or two of its distance from 1 where so few would not show it."""
     away = ratio - 1
-    return f"1 {'-' if away < 0 else '+'} {abs(away):.2g}" if abs(away) < 1e-6 else f"{ratio:.9g}"
+    return f"1 {'-' if away < 0 else '+'} {abs(away):.2g}" if abs(away) < 10.0 ** (3 - DIGITS) else f"{ratio:.{DIGITS}g}"
+
+
+def _tolerance(evidence: Evidence) -> float:
+    return FLOAT_TOLERANCE if evidence.why_not_exact else FORMULA_TOLERANCE
 
 
 def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> Factor | None:
     """The one factor other than 1 between two object arrays of balls; None if there is none.
 
     It must hold in every entry, and none may be right as it is. Sure if two entries of
-    different size agree on it: equal ones may be equally wrong in any other way.
+    different size agree on it: equal ones may be equally wrong in any other way. Every ratio is
+    known to the tolerance of a formula, so that two differ by at most twice that.
     """
     if mine.shape != theirs.shape:
         return None
-    tolerance = FLOAT_TOLERANCE if evidence.why_not_exact else FORMULA_TOLERANCE
+    tolerance = _tolerance(evidence)
     pairs = [(p, q) for p, q in zip(mine.ravel(), theirs.ravel(), strict=True) if p.is_finite() and q.is_finite()]
     nonzero = [(p, q) for p, q in pairs if not q.contains(0)]
     if not nonzero:
@@ -56,7 +67,7 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
     ratio = p / q
     if ratio.contains(0) or abs(ratio - 1) < tolerance:
         return None
-    if any(abs(p - ratio * q).abs_lower() > 16 * tolerance * abs(ratio * q) for p, q in pairs):
+    if any(abs(p - ratio * q).abs_lower() > 2 * tolerance * abs(ratio * q) for p, q in pairs):
         return None
     if any(abs(p - q) < tolerance * abs(q) for p, q in nonzero):
         return None
@@ -68,12 +79,12 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
 def names(ratio: float, evidence: Evidence) -> set[str]:
     """What ``ratio`` may stand for: the number itself, the sizes of arrays, the options of the function."""
     found = {digits(ratio)}
-    size, sign = abs(ratio), "minus " if ratio < 0 else ""
+    size, sign, tolerance = abs(ratio), "minus " if ratio < 0 else "", _tolerance(evidence)
     for what, n in _quantities(evidence):
         for prefix, over, times in (("", "one over ", 1.0), ("twice ", "two over ", 2.0), ("half ", "half over ", 0.5)):
-            if math.isclose(size, times * n, rel_tol=1e-9):
+            if math.isclose(size, times * n, rel_tol=tolerance):
                 found.add(f"{sign}{prefix}{what}")
-            if math.isclose(size, times / n, rel_tol=1e-9):
+            if math.isclose(size, times / n, rel_tol=tolerance):
                 found.add(f"{sign}{over}{what}")
     return found
 
@@ -107,9 +118,9 @@ def describe(given: frozenset[str]) -> str:
             return "a factor -1: a sign the wrong way round"
         value = float(numbers[0].partition(" ")[0])
         for constant, text in CONSTANTS.items():
-            if math.isclose(abs(value), constant, rel_tol=1e-7):
+            if math.isclose(abs(value), constant, rel_tol=10.0 ** (1 - DIGITS)):
                 return f"a factor {'-' if value < 0 else ''}{text}"
     if not others:
-        return f"a factor {numbers[0]}" if numbers else ""
+        return f"a factor {numbers[0]}{NEAR_ONE if ' ' in numbers[0] else ''}" if numbers else ""
     mean = " (a mean in one place and a sum in the other)" if any(s in others[0] for s in SIZES) else ""
     return f"a factor {others[0]}{mean}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
+from gradcheck.bounds import ENTRIES_AGREE, FLOAT_TOLERANCE, FORMULA_TOLERANCE, SHARP
 from gradcheck.compare import entry
 from gradcheck.evidence import Evidence, GradientEvidence
 from gradcheck.exact.array import lift
@@ -118,7 +118,7 @@ def _divided(ratio: float, v: arb) -> arb:
 
 
 def _tolerance(g: GradientEvidence) -> float:
-    return 64 * (FORMULA_TOLERANCE if g.numeric is not None and g.numeric.exact else FLOAT_TOLERANCE)
+    return ENTRIES_AGREE * (FORMULA_TOLERANCE if g.numeric is not None and g.numeric.exact else FLOAT_TOLERANCE)
 
 
 def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
@@ -147,10 +147,6 @@ def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
 def _at_kinks(g: GradientEvidence) -> bool:
     """Whether every wrong entry is at a kink."""
     return g.wrong is not None and g.local is not None and bool(np.all(g.local.kink[g.wrong]))
-
-
-SHARP = 4 * FORMULA_TOLERANCE
-"""A gradient found right to this refutes an error that spares no point."""
 
 
 def right_gradients(evidence: Evidence) -> dict[str, frozenset[str]]:

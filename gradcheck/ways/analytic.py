@@ -14,7 +14,7 @@ from flint import ctx
 
 from gradcheck.exact.array import ExactArray, Work, exact
 from gradcheck.points import Point
-from gradcheck.subject import ReturnsNothing, Subject, WrongCount
+from gradcheck.subject import ReturnsNothing, Subject, TorchCallable, WrongCount
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,28 @@ def run(subject: Subject, point: Point) -> FloatRun:
     changed += [("backward", n) for n in _written(primals, given, names) if ("forward", n) not in changed]
     if _written(outputs, saved, [""] * len(saved)):
         changed.append(("backward", "the output"))
+    flags = frozenset(forward_flags), frozenset(backward_flags)
+    if isinstance(subject, TorchCallable) and not all(np.isfinite(a).all() for a in (*outputs, *gradients) if a is not None):
+        flags = _torch_flags(subject, primals, typed)
     return FloatRun(
         outputs,
         tuple(None if g is None else g.copy() for g in gradients),
         cotangents,
-        (frozenset(forward_flags), frozenset(backward_flags)),
+        flags,
         tuple(changed),
         any(_bits(a) != _bits(b) for a, b in zip(typed, seeds, strict=True)),
         differs,
     )
+
+
+def _torch_flags(subject: TorchCallable, primals: Sequence[Any], cotangents: Sequence[Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """The exceptions of the forward, and of the forward and the backward together."""
+    from gradcheck.ways.exceptions import raised_by
+
+    def forward() -> tuple[Any, ...]:
+        return subject.value(copies(primals))
+
+    return raised_by(forward), raised_by(lambda: subject.gradient(cotangents, copies(primals), ()))
 
 
 def differentiable(subject: Subject) -> list[int]:

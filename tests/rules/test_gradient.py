@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from gradcheck.rules.factors import describe
+
 X = {"x": [0.5, -1.0, 2.0]}
 DY = [1.0, -2.0, 0.5]
 
@@ -243,3 +245,17 @@ def test_g112_silent_where_the_derivative_is_zero(look):
 def test_a_gradient_right_for_the_reference_is_not_blamed(look):
     found = look(lambda x: 2 * x * x, square_vjp, X, torch=lambda x: x * x)
     assert set(found) == {"V101", "V102"}
+
+
+def test_g102_a_factor_near_one_names_no_size(look):
+    found = look(lambda x: x * x * (1 - 0.999999), lambda dy, x, y: dy * 2e-6 * x, {"x": [1.0, 3.0, 2.0]})
+    (m,) = found["G102"]
+    assert m.signature == {"1 - 2.9e-11"}
+    assert describe(m.signature).startswith("a factor 1 - 2.9e-11: so near to 1")
+
+
+def test_g104_zeros_that_are_the_gradient_for_ones_are_not_sure(look):
+    found = look(lambda x: x.sum() * x[0], lambda dy, x, y: np.zeros_like(x), {"x": [0.0, 0.0]}, dy=2.0)
+    assert "G104" not in found
+    found = look(lambda a, b: a * b, lambda dy, a, b, y: (dy * b, np.sum(a, keepdims=True)), {"a": [-2.0, 2.0], "b": [3.0]}, dy=[1.0, 3.0])
+    assert [(m.argument, m.sure) for m in found["G104"]] == [("b", False)]

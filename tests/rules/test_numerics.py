@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gradcheck.evidence import gather
+from gradcheck.points import Point
+from gradcheck.rules import match
+from gradcheck.subject import TorchCallable
+
 
 def softmax(x):
     e = np.exp(x - np.max(x))
@@ -129,3 +134,15 @@ def test_n110_in_the_gradient(look):
 
 def test_n110_silent(look):
     assert not look(lambda x: x * 0.5, lambda dy, x, y: dy * 0.5, {"x": [1.0, 2.0]}, dtype="float32")
+
+
+def torch_codes(function, x):
+    point = Point({"x": np.array(x)}, seed=1)
+    return {m.code for m in match(gather(TorchCallable("f", function, ("x",), ("x",)), point))} - {"N104"}
+
+
+def test_torch_code_is_told_apart_too():
+    assert torch_codes(lambda x: torch.exp(x) / torch.exp(x).sum(), [800.0, 799.0]) == {"N101"}
+    assert torch_codes(lambda x: torch.log(torch.softmax(x, -1)), [0.0, -800.0]) == {"N102"}
+    assert torch_codes(lambda x: torch.where(x == 0, torch.ones_like(x), torch.sin(x) / x), [0.0, 1.0]) == {"N103"}
+    assert torch_codes(lambda x: torch.softmax(x, -1), [800.0, 799.0]) == set()

@@ -107,3 +107,8 @@ def test_v104_integers(look):
 
 def test_v104_silent(look):
     assert not look(np.sum, lambda dy, x, y: dy * np.ones_like(x), X, torch=lambda x: x.sum())
+
+
+def test_v104_spares_integers_beside_floats(look):
+    found = look(lambda x: (np.max(x), np.argmax(x)), lambda dy, x, y: dy[0] * (np.arange(x.size) == np.argmax(x)), X)
+    assert not found
