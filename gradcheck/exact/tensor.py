@@ -1,4 +1,4 @@
-"""torch on balls: a tensor that holds exact values, and the dispatch of torch's operators to them.
+"""torch on balls: the dispatch of torch's operators to tensors that hold exact values.
 
 ``ExactTensor`` sits below autograd: user code, ``torch.autograd.Function``, modules and autograd's
 own backward formulas all arrive here as ATen operators. Each is looked up in the table of ``aten``;
@@ -9,9 +9,9 @@ the rest is taken apart by torch's own decompositions. What is left over is refu
 from __future__ import annotations
 
 import contextlib
-import math
+import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,118 +25,10 @@ from gradcheck.exact import aten
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.errors import NotExact
+from gradcheck.exact.strided import ExactTensor, down, plain, tensors_in, to_exact, to_tensor, up
 
-COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-
-
-class ExactTensor(torch.Tensor):  # type: ignore[misc]
-    """A tensor whose values are balls: a strided view of ``balls_``, a flat object array.
-
-    Its dtype is float64; a narrower one (after ``.to(torch.float32)``) is a name only, nothing is rounded.
-    """
-
-    balls_: np.ndarray
-    array: ExactArray
-
-    @staticmethod
-    def __new__(
-        cls, balls_: np.ndarray, size: Any, stride: Any = None, offset: int = 0, dtype: Any = torch.float64,
-        requires_grad: bool = False,
-    ) -> ExactTensor:  # fmt: skip
-        if stride is None:
-            stride = [math.prod(size[i + 1 :]) for i in range(len(size))]
-        tensor: ExactTensor = torch.Tensor._make_wrapper_subclass(
-            cls, size, strides=stride, storage_offset=offset, dtype=dtype, requires_grad=requires_grad
-        )
-        tensor.balls_ = balls_
-        tensor.look()
-        return tensor
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def look(self) -> None:
-        """Make ``array`` the view of the balls that size, stride and offset say."""
-        entries = self.balls_[int(self.storage_offset()) :]
-        steps = [8 * s for s in self.stride()]
-        self.array = ExactArray(np.lib.stride_tricks.as_strided(entries, tuple(self.shape), steps))
-
-    __torch_function__ = torch._C._disabled_torch_function_impl
-
-    @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return execute(func, args, kwargs or {})
-
-    def __repr__(self, **_: Any) -> str:
-        return f"tensor({self.array!r})"
-
-    def __deepcopy__(self, memo: Any) -> ExactTensor:
-        return to_tensor(self.array, self.requires_grad)
-
-    def __bool__(self) -> bool:
-        return bool(self.array)
-
-    def __int__(self) -> int:
-        return int(self.array)
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotExact("an exact tensor is turned into floats (by item, numpy, tolist or float)")
-
-    item = numpy = tolist = __format__ = __float__ = __array__ = __complex__ = _refuse
-
-
-def to_tensor(array: ExactArray, requires_grad: bool = False) -> ExactTensor:
-    """A new tensor of the exact values of ``array`` (a copy), for code that is written in torch."""
-    data = lift(array).copy()
-    return ExactTensor(data.reshape(-1), data.shape, requires_grad=requires_grad)
-
-
-def to_exact(tensor: torch.Tensor) -> ExactArray:
-    """The values of ``tensor`` as a new exact array, without rounding; any real tensor will do."""
-    if isinstance(tensor, ExactTensor):
-        return tensor.array.copy()
-    return ExactArray(lift(_plain(tensor)).copy())
-
-
-def _plain(tensor: torch.Tensor) -> np.ndarray:
-    if tensor.is_complex():
-        raise NotExact("complex tensors are not supported in exact arithmetic")
-    with torch._C._DisableTorchDispatch():
-        tensor = tensor.detach()
-        array: np.ndarray = (tensor.double() if tensor.is_floating_point() else tensor).numpy(force=True)
-    return array
-
-
-def _down(value: Any) -> Any:
-    """Tensors as arrays: exact for floats, NumPy's own for integers and booleans."""
-    if isinstance(value, ExactTensor):
-        return value.array
-    if isinstance(value, torch.Tensor):
-        return ExactArray(lift(_plain(value))) if value.is_floating_point() else _plain(value)
-    if isinstance(value, (list, tuple)):
-        return [_down(v) for v in value]
-    return value
-
-
-def _up(value: Any) -> Any:
-    if type(value) is ExactArray:
-        data = value.balls_
-        if data.base is not None or not (data.flags.c_contiguous and data.flags.writeable):
-            data = data.copy()
-        return ExactTensor(data.reshape(-1), data.shape)
-    if isinstance(value, (np.ndarray, np.generic)):
-        return torch.from_numpy(np.array(value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(_up(v) for v in value)
-    return value
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for v in value:
-            yield from _tensors(v)
+Way = Callable[[Any, Any, Any], Any]
+"""``(func, args, kwargs)`` to the result."""
 
 
 class _Active(threading.local):
@@ -149,57 +41,113 @@ _active = _Active()
 
 def execute(func: Any, args: Any, kwargs: Any) -> Any:
     """``func(*args, **kwargs)``, an ATen operator, in balls; raises ``NotExact`` where there is no way to."""
-    name = func._schema.name.replace("aten::", "")
-    overload = f"{name}.{func._overloadname}"
+    return _way(func)(func, args, kwargs)
+
+
+@functools.cache
+def _way(func: Any) -> Way:
+    """How ``func`` is executed, as far as that does not depend on its arguments."""
+    name = _name(func)
     if func._overloadname.endswith("out") and func._schema.is_mutable:
-        return _into_out(func, args, kwargs)
-    if name == "_to_copy" and kwargs.get("dtype") in (torch.float32, torch.float16, torch.bfloat16):
-        data = lift(_down(args[0])).copy()
-        return ExactTensor(data.reshape(-1), data.shape, dtype=kwargs["dtype"])
-    for key in (overload, name):
+        return _into_out
+    if name in _OWN:
+        return _OWN[name]
+    for key in (f"{name}.{func._overloadname}", name):
         if key in aten.TABLE:
-            return _up(aten.TABLE[key](*_down(args), **{k: _down(v) for k, v in kwargs.items()}))
+            return _computed(aten.TABLE[key])
         if key in aten.PULLBACKS:
-            return _pull_back(*aten.PULLBACKS[key](*args, **kwargs))
+            return _pulled_back(aten.PULLBACKS[key])
         if key in aten.WITH_OPERATOR:
-            return _up(aten.WITH_OPERATOR[key](func, _down(args), {k: _down(v) for k, v in kwargs.items()}))
-    if name in ("new_empty_strided", "empty_strided"):
-        return _strided(*args[-2:])
-    if torch.Tag.inplace_view in func.tags and isinstance(args[0], ExactTensor):
-        with torch._C._DisableTorchDispatch():
-            func(*args, **kwargs)
-        args[0].look()
-        return args[0]
+            return _with_operator(aten.WITH_OPERATOR[key])
+    if torch.Tag.inplace_view in func.tags:
+        return _view_in_place
     if name.endswith("_") and func._schema.arguments[0].alias_info is not None:
-        return _in_place(func, name, args, kwargs)
-    if name == "_local_scalar_dense":
-        raise NotExact("an exact tensor is turned into a number by item()")
+        return _in_place
+    if func._can_decompose():
+        return _composite
+    return _view if func.is_view else _decomposition
+
+
+def _name(func: Any) -> str:
+    name: str = func._schema.name
+    return name.removeprefix("aten::")
+
+
+def _computed(body: Callable[..., Any]) -> Way:
+    def way(func: Any, args: Any, kwargs: Any) -> Any:
+        return up(body(*[down(a) for a in args], **{k: down(v) for k, v in kwargs.items()}))
+
+    return way
+
+
+def _with_operator(body: Callable[..., Any]) -> Way:
+    return lambda func, args, kwargs: up(body(func, down(args), {k: down(v) for k, v in kwargs.items()}))
+
+
+def _pulled_back(body: Callable[..., Any]) -> Way:
+    return lambda func, args, kwargs: _pull_back(*body(*args, **kwargs))
+
+
+@contextlib.contextmanager
+def _taking_apart(func: Any) -> Iterator[None]:
+    """Torch's own code runs, in exact mode; it may come back to ``func`` only if that knows a way."""
     if func in _active.operators:
-        raise NotExact(f"torch's {overload} has no exact counterpart")
+        raise _refusal(func)
     _active.operators.append(func)
     try:
-        for way in (_composite, _view, _decomposition):
-            result = way(func, args, kwargs)
-            if result is not NotImplemented:
-                return result
+        with _ExactMode():
+            yield
     finally:
         _active.operators.pop()
-    raise NotExact(f"torch's {overload} has no exact counterpart")
+
+
+def _refusal(func: Any) -> NotExact:
+    return NotExact(f"torch's {_name(func)}.{func._overloadname} has no exact counterpart")
 
 
 def _composite(func: Any, args: Any, kwargs: Any) -> Any:
-    if not func._can_decompose():
-        return NotImplemented
-    with _ExactMode():
+    with _taking_apart(func):
         return func.decompose(*args, **kwargs)
 
 
 def _decomposition(func: Any, args: Any, kwargs: Any) -> Any:
     body: Callable[..., Any] | None = decomposition_table.get(func) or getattr(func, "impl_aten", None)
     if body is None:
-        return NotImplemented
-    with _ExactMode():
+        raise _refusal(func)
+    with _taking_apart(func):
         return body(*args, **kwargs)
+
+
+def _to_copy(func: Any, args: Any, kwargs: Any) -> Any:
+    dtype = kwargs.get("dtype")
+    if dtype in (torch.float32, torch.float16, torch.bfloat16):
+        data = lift(down(args[0])).copy()
+        return ExactTensor(data.reshape(-1), data.shape, dtype=dtype)
+    return up(aten.TABLE["_to_copy"](down(args[0]), **kwargs))
+
+
+def _detach(func: Any, args: Any, kwargs: Any) -> Any:
+    (x,) = args
+    if not isinstance(x, ExactTensor):
+        return _decomposition(func, args, kwargs)
+    return ExactTensor(x.balls_, x.shape, x.stride(), x.storage_offset(), x.dtype, array=x.array)
+
+
+def _empty_strided(func: Any, args: Any, kwargs: Any) -> Any:
+    return _strided(*args[-2:])
+
+
+def _no_number(func: Any, args: Any, kwargs: Any) -> Any:
+    raise NotExact("an exact tensor is turned into a number by item()")
+
+
+def _view_in_place(func: Any, args: Any, kwargs: Any) -> Any:
+    if not isinstance(args[0], ExactTensor):
+        return _in_place(func, args, kwargs)
+    with torch._C._DisableTorchDispatch():
+        func(*args, **kwargs)
+    args[0].look()
+    return args[0]
 
 
 def _pull_back(forward: Any, primals: Any, args: Any, grad: torch.Tensor) -> Any:
@@ -212,18 +160,30 @@ def _pull_back(forward: Any, primals: Any, args: Any, grad: torch.Tensor) -> Any
 
 
 def _view(func: Any, args: Any, kwargs: Any) -> Any:
-    """Asks torch, by a meta tensor of the same strides, where the entries of the view lie."""
-    if not (func.is_view and isinstance(args[0], ExactTensor)):
-        return NotImplemented
     x = args[0]
+    if not isinstance(x, ExactTensor):
+        return _decomposition(func, args, kwargs)
+    layouts = _layouts(
+        func, x.balls_.size, x.shape, x.stride(), x.storage_offset(), _frozen(args[1:]), _frozen(kwargs.items())
+    )  # fmt: skip
+    views = [ExactTensor(x.balls_, *layout, x.dtype) for layout in layouts]
+    return views if func._schema.returns[0].type.kind() == "ListType" else views[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _layouts(func: Any, length: int, shape: Any, stride: Any, offset: int, args: Any, kwargs: Any) -> list[tuple[Any, Any, int]]:
+    """Asks torch, by a meta tensor of the same strides, where the entries of the views lie: size, stride and offset."""
     with torch._C._DisableTorchDispatch():
-        flat = torch.empty(x.balls_.size, dtype=torch.float64, device="meta")
-        found = func(flat.as_strided(x.shape, x.stride(), x.storage_offset()), *args[1:], **kwargs)
+        flat = torch.empty(length, dtype=torch.float64, device="meta")
+        found = func(flat.as_strided(shape, stride, offset), *args, **dict(kwargs))
+    views = [found] if isinstance(found, torch.Tensor) else list(found)
+    if any(v.dtype != torch.float64 for v in views):
+        raise NotExact(f"exact values are looked at as another dtype by {_name(func)}")
+    return [(v.shape, v.stride(), int(v.storage_offset())) for v in views]
 
-    def view(meta: torch.Tensor) -> ExactTensor:
-        return ExactTensor(x.balls_, meta.shape, meta.stride(), int(meta.storage_offset()), x.dtype)
 
-    return view(found) if isinstance(found, torch.Tensor) else [view(m) for m in found]
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, (list, tuple, ItemsView)) else value
 
 
 def _strided(size: Any, stride: Any) -> ExactTensor:
@@ -234,18 +194,18 @@ def _strided(size: Any, stride: Any) -> ExactTensor:
 def _write(target: torch.Tensor, values: Any, name: str) -> torch.Tensor:
     """Write exact values (or integers, booleans) into ``target``; a plain float tensor cannot hold them."""
     if isinstance(target, ExactTensor):
-        target.array.balls_[...] = lift(_down(values))
+        target.array.balls_[...] = lift(down(values))
         return target
     if target.is_floating_point():
         raise NotExact(f"exact values are written into a plain float tensor by {name}")
-    found = _down(values)
-    kind = _plain(target).dtype
+    found = down(values)
+    kind = plain(target).dtype
     return target.copy_(torch.from_numpy(np.asarray(found.astype(kind) if hasattr(found, "astype") else found)))
 
 
-def _in_place(func: Any, name: str, args: Any, kwargs: Any) -> Any:
-    target = args[0]
-    if name in aten.DRAWS or not any(isinstance(t, ExactTensor) for t in _tensors([args, list(kwargs.values())])):
+def _in_place(func: Any, args: Any, kwargs: Any) -> Any:
+    name, target = _name(func), args[0]
+    if name in aten.DRAWS or not any(isinstance(t, ExactTensor) for t in tensors_in([args, list(kwargs.values())])):
         if not isinstance(target, ExactTensor) and name in aten.DRAWS | {"copy_", "fill_", "zero_"}:
             with torch._C._DisableTorchDispatch():
                 return func(*args, **kwargs)
@@ -276,18 +236,25 @@ def _into_out(func: Any, args: Any, kwargs: Any) -> Any:
     raise NotExact(f"torch's {func} has no exact counterpart")
 
 
+_OWN: dict[str, Way] = {
+    "_to_copy": _to_copy, "detach": _detach, "alias": _detach, "empty_strided": _empty_strided,
+    "new_empty_strided": _empty_strided, "_local_scalar_dense": _no_number,
+}  # fmt: skip
+
+
 class _ExactMode(TorchDispatchMode):  # type: ignore[misc]
     """Makes exact what is floating but not yet exact: new tensors, and results from plain ones."""
 
     def __torch_dispatch__(self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = func._schema.name.replace("aten::", "")
+        name = _name(func)
         if name in aten.FACTORIES:
             return self._new(func, name, args, kwargs)
-        involved = list(_tensors([args, list(kwargs.values())]))
-        exact = any(isinstance(t, ExactTensor) for t in involved)
+        if ExactTensor in types:
+            return execute(func, args, kwargs)
+        involved = tensors_in([args, list(kwargs.values())])
         floating = any(t.is_floating_point() and t.device.type == "cpu" for t in involved)
-        if exact or not floating or func.is_view or name in aten.KEEP_PLAIN:
+        if not floating or func.is_view or name in aten.KEEP_PLAIN:
             return func(*args, **kwargs)
         return execute(func, args, kwargs)
 
@@ -298,7 +265,7 @@ class _ExactMode(TorchDispatchMode):  # type: ignore[misc]
         if not made.is_floating_point() or made.device.type != "cpu":
             return made
         values = aten.FACTORIES[name]
-        array = ExactArray(lift(_plain(made))) if values is None else values(tuple(made.shape), *_down(args))
+        array = ExactArray(lift(plain(made))) if values is None else values(tuple(made.shape), *down(args))
         return to_tensor(array)
 
 

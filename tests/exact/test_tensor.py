@@ -97,7 +97,9 @@ PAIRS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "maximum": torch.maximum, "minimum": torch.minimum, "logaddexp": torch.logaddexp, "atan2": torch.atan2, "hypot": torch.hypot,
     "div": torch.div, "matmul": lambda x, y: x @ y.T, "outer": lambda x, y: torch.outer(x[0], y[0]),
     "bmm": lambda x, y: x[None] @ y.T[None],
-    "addmm": lambda x, y: torch.addmm(x[:, :3], x, y.T, beta=2, alpha=3), "cdist": torch.cdist, "linear": F.linear,
+    "addmm": lambda x, y: torch.addmm(x[:, :3], x, y.T, beta=2, alpha=3), "cdist": torch.cdist,
+    "cdist 1": lambda x, y: torch.cdist(x, y, 1), "cdist 3": lambda x, y: torch.cdist(x, y, 3),
+    "cdist inf": lambda x, y: torch.cdist(x, y, float("inf")), "linear": F.linear,
     "dot": lambda x, y: x[0] @ y[0],
     "prelu": lambda x, y: F.prelu(x, y[0]), "margin": lambda x, y: F.margin_ranking_loss(x, y, torch.ones(3, 4)), "gaussian nll":
     lambda x, y: F.gaussian_nll_loss(x, torch.zeros(3, 4), y * y),
@@ -330,3 +332,32 @@ def test_state_of_batch_norm_is_exact_in_exact_mode() -> None:
     plain(points)
     np.testing.assert_allclose(floats(module.running_var), plain.running_var.numpy(), rtol=1e-12)
     assert int(module.num_batches_tracked) == 1
+
+
+def test_views_of_one_kind_lie_where_each_of_them_is() -> None:
+    x = to_tensor(exact(np.arange(24.0).reshape(4, 6)))
+    rows = [x[i, 1:5:2] for i in range(4)]
+    assert [floats(r).tolist() for r in rows] == [[1, 3], [7, 9], [13, 15], [19, 21]]
+    assert floats(x.t()[1:5:2, 2]).tolist() == [13, 15]
+    assert floats(x[4:].sum(0)).tolist() == [0] * 6
+    parts = x.split([1, 2, 3], 1)
+    assert [p.shape[1] for p in parts] == [1, 2, 3]
+    parts[1].mul_(2)
+    assert floats(x[1]).tolist() == [6, 14, 16, 9, 10, 11]
+    x.detach().zero_()
+    assert floats(rows[3]).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+def test_bits_are_not_looked_at(dtype: torch.dtype) -> None:
+    with pytest.raises(NotExact, match="another dtype by view"):
+        to_tensor(exact([1.0, 2.0])).view(dtype)
+
+
+def test_compiled_functions_stay_exact() -> None:
+    compiled = torch.compile(lambda x: torch.tanh(x) * x, backend="eager")
+    x = to_tensor(exact([0.5, -1.0]), requires_grad=True)
+    with exact_mode():
+        value = compiled(x)
+    assert isinstance(value, ExactTensor)
+    np.testing.assert_allclose(floats(value), [np.tanh(0.5) / 2, np.tanh(1)], rtol=1e-15)
