@@ -34,10 +34,59 @@ def constant_share(dtype: Any) -> float:
     return CONSTANT_ROUNDINGS * float(np.finfo(np.float64).eps) / float(np.finfo(dtype).eps)
 
 
+SEEN = 2 * FORMULA_TOLERANCE
+"""The smallest relative error of an entry that is found: the tolerance of its size and of its weight, at least as large."""
+
+WELL_BELOW = 2.0**-20
+"""A radius this far below the tolerance cannot sway a verdict."""
+
+ENOUGH_BITS = 100
+"""Of a value that is compared with floats of 53 bits, and with itself where an input has moved by one of those."""
+
+START_BITS = 384
+"""Enough for a central difference with a step of 2^-120 (which cancels 120 bits) to keep more
+than 128 bits of 256 for functions whose intermediate values span 100 binary orders."""
+
+TIE_BITS = 1536
+"""A comparison still undecided here is a tie, and a ball that still holds zero here is zero: what
+is not zero is below 2^-1400 of its surroundings, far under the range of every floating dtype."""
+
+MOST_BITS = 6144
+"""Where raising stops: values like e^-3000 beside 1 need 4,400 bits."""
+
+SMALLEST = 2.0**-1074
+"""The smallest float64: values closer than this are one and the same float."""
+
+QUICK_ULPS = 64
+"""A float64 reference within so many ulps of the exact value needs no second look; a formula
+that is wrong by less than 1e-14 of its value is below FORMULA_TOLERANCE."""
+
+ROUGHLY = 2.0**-6
+"""A gradient this near to torch's float64 may be the same one that torch has lost digits of: worth an exact look."""
+
 FLOAT_TOLERANCE = 2.0**-26
 """Relative, where only floats are to be had: half the digits of float64. Above it rounding no
 longer looks like a wrong formula in well-conditioned code; what is worse conditioned shows in
 the error bound of the numeric way, and is inconclusive."""
+
+FIRST_STEPS = (2.0**-6, 2.0**-14)
+"""Relative first steps of two independent float tableaux: where they contradict each other, neither is believed."""
+
+RICHARDSON_ROWS = 4
+"""Of a tableau: each halves the step, so that the last differs from the first by three bits of rounding."""
+
+LEAST_SCALE = 2.0**-10
+"""The scale of entries near zero, for which a relative step would vanish."""
+
+SIDE_STEP = 2.0**-20
+"""Relative step of the one-sided float differences that look for a kink."""
+
+KINK_STAYS = 0.5
+"""At a kink the two sides differ alike at SIDE_STEP and at a quarter of it, in smooth code four times
+less; halfway between, in the ratio of the two gaps, lies the decision."""
+
+KINK_SEEN = 2.0**-12
+"""Share of the slopes: a smaller gap may be curvature, whose share is about SIDE_STEP, or rounding, about EPS / SIDE_STEP."""
 
 STEP_BITS = 120
 """The step of the exact central difference is 2^-120 of the smallest input: the truncation error

@@ -7,13 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from flint import arb, ctx
 
+from gradcheck.bounds import ENOUGH_BITS, SMALLEST, TIE_BITS
 from gradcheck.exact.array import lift
-from gradcheck.exact.precision import TIE_BITS
 
 Agreement = Literal["equal", "different", "undecided"]
-
-SMALLEST = 2.0**-1074
-"""The smallest float64: values closer than this are one and the same float."""
 
 
 def entry(balls: np.ndarray, index: tuple[int, ...]) -> Any:
@@ -31,8 +28,8 @@ def is_lost(a: arb) -> bool:
 
 
 def accurate(data: np.ndarray) -> bool:
-    """Good to 100 bits, or an exact number, or nothing (a zero, no number) that more bits would resolve."""
-    return all(a.rel_accuracy_bits() >= 100 or a.is_exact() or is_lost(a) or is_null(a) for a in data.ravel())
+    """Good to ENOUGH_BITS, or an exact number, or nothing (a zero, no number) that more bits would resolve."""
+    return all(a.rel_accuracy_bits() >= ENOUGH_BITS or a.is_exact() or is_lost(a) or is_null(a) for a in data.ravel())
 
 
 def near(a: np.ndarray, b: np.ndarray, relative: float, absolute: Any) -> tuple[Agreement, tuple[int, ...]]:

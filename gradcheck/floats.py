@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import FLOAT_TOLERANCE
+from gradcheck.bounds import FLOAT_TOLERANCE, KINK_SEEN, KINK_STAYS, LEAST_SCALE, SIDE_STEP
 from gradcheck.compare import near
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
@@ -25,7 +25,7 @@ from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.numeric import LEAST_SCALE, classical
+from gradcheck.ways.numeric import classical
 
 
 def float_values(floats: FloatRun, torch_side: Reference | None) -> tuple[ValueEvidence, ...]:
@@ -131,11 +131,6 @@ def _gradient(
     return GradientEvidence(**common, local=local, agreement="equal", wrong=wrong)
 
 
-SIDE_STEP = 2.0**-20
-"""Relative step of the one-sided float differences that look for a kink; at a kink the two sides
-differ alike at this step and at a quarter of it, in smooth code four times less."""
-
-
 def _localise(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, shape: tuple[int, ...]) -> Local:
     columns = [np.full(shape, ZERO, dtype=object) for _ in range(6)]
     for at in np.ndindex(shape):
@@ -169,6 +164,6 @@ def _sides(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, u
             gap += float(np.sum(np.abs(plus - minus)))
             size += float(np.sum(np.abs(plus) + np.abs(minus)))
         gaps.append(gap)
-    kink = gaps[1] > 0.5 * gaps[0] > 2.0**-12 * size
+    kink = gaps[1] > KINK_STAYS * gaps[0] > KINK_SEEN * size
     slack = SIDE_STEP * (size + 1)
     return arb(low - slack), arb(high + slack), kink

@@ -11,11 +11,22 @@ import numpy as np
 from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
-from gradcheck.bounds import CONFIRM_BITS, EXACT_AGREEMENT, FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
+from gradcheck.bounds import (
+    CONFIRM_BITS,
+    EXACT_AGREEMENT,
+    FLOAT_TOLERANCE,
+    FORMULA_TOLERANCE,
+    ROUGHLY,
+    SEEN,
+    START_BITS,
+    TIE_BITS,
+    WELL_BELOW,
+    constant_share,
+)
 from gradcheck.compare import Agreement, entry, is_lost, is_null
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
-from gradcheck.exact.precision import START_BITS, TIE_BITS, settle
+from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, flat, localise, slopes
 from gradcheck.points import Point
 from gradcheck.subgradients import NO_SLOPE, SEVERAL_KINKS, Meeting, Part, Range, directions, meet
@@ -225,13 +236,6 @@ class _Argument:
         return bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale) and not (variation.both and numeric.contains(0))
 
 
-SEEN = 2 * FORMULA_TOLERANCE
-"""The smallest relative error of an entry that is found: the tolerance of its size and of its weight, at least as large."""
-
-WELL_BELOW = 2.0**-20
-"""A radius this far below the tolerance cannot sway a verdict."""
-
-
 def _is_sure(found: _Along) -> bool:
     if found.analytic is None:
         return True
@@ -414,10 +418,6 @@ def _contracted(reference: np.ndarray, direction: np.ndarray) -> Slope:
 
 def _slope(way: str, ball: arb) -> Slope:
     return Slope(way, float(ball.mid()) if ball.is_finite() else math.nan, float(ball.rad()) if ball.is_finite() else math.inf, True)
-
-
-ROUGHLY = 2.0**-6
-"""A gradient this near to torch's float64 may be the same one that torch has lost digits of: worth an exact look."""
 
 
 def like(claimed: np.ndarray, reference: np.ndarray, share: float = FLOAT_TOLERANCE) -> bool | None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.bounds import FORMULA_TOLERANCE
+from gradcheck.bounds import FORMULA_TOLERANCE, TIE_BITS
 from gradcheck.compare import Agreement, entry, is_null
 from gradcheck.exact.array import exact, lift
 from gradcheck.exact.errors import NotExact, Undecided
-from gradcheck.exact.precision import TIE_BITS, settle
+from gradcheck.exact.precision import settle
 from gradcheck.exact.standin import places, standing_in
 from gradcheck.points import Point
 from gradcheck.subject import Subject

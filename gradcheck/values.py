@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE, constant_share
+from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE, QUICK_ULPS, constant_share
 from gradcheck.compare import Agreement, near
 from gradcheck.exact.array import lift
 from gradcheck.exact.errors import NotExact, Undecided
 from gradcheck.points import Point
 from gradcheck.ways.analytic import FloatRun
 from gradcheck.ways.autograd import Reference
-
-QUICK_ULPS = 64
-"""The float64 reference within so many ulps of the exact value needs no second look; a formula
-that is wrong by less than 1e-14 of its value is below FORMULA_TOLERANCE."""
 
 
 @dataclass(frozen=True)

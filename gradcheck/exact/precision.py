@@ -7,20 +7,10 @@ from typing import TypeVar
 
 from flint import ctx
 
+from gradcheck.bounds import MOST_BITS, START_BITS, TIE_BITS
 from gradcheck.exact.errors import NotExact, Undecided
 
 T = TypeVar("T")
-
-START_BITS = 384
-"""Enough for a central difference with a step of 2^-120 (which cancels 120 bits) to keep more
-than 128 bits of 256 for functions whose intermediate values span 100 binary orders."""
-
-MOST_BITS = 6144
-"""Where raising stops: values like e^-3000 beside 1 need 4,400 bits."""
-
-TIE_BITS = 1536
-"""A comparison still undecided here is a tie, and a ball that still holds zero here is zero: what
-is not zero is below 2^-1400 of its surroundings, far under the range of every floating dtype."""
 
 
 def settle(compute: Callable[[], T], sure: Callable[[T], bool], start: int = START_BITS, most: int = MOST_BITS) -> tuple[T, int]:

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import CLOSES_IN, CONFIRM_BITS, FORMULA_TOLERANCE, KINK_GAP, STEP_BITS
+from gradcheck.bounds import (
+    CLOSES_IN,
+    CONFIRM_BITS,
+    FIRST_STEPS,
+    FORMULA_TOLERANCE,
+    KINK_GAP,
+    LEAST_SCALE,
+    RICHARDSON_ROWS,
+    STEP_BITS,
+)
 from gradcheck.exact.array import ExactArray, boxed, lift
 from gradcheck.ways import Slope
 
@@ -141,16 +150,8 @@ def limits(far: Sides, near: Sides, nearer: Callable[[], Sides]) -> Sides:
     return Sides(tuple(plus), tuple(minus))
 
 
-RICHARDSON_ROWS = 4
 SHRINK = 2.0
 EPS = float(np.finfo(np.float64).eps)
-
-
-FIRST_STEPS = (2.0**-6, 2.0**-14)
-"""Relative first steps of two independent tableaux: where they contradict each other, neither is believed."""
-
-LEAST_SCALE = 2.0**-10
-"""The scale of entries near zero, for which a relative step would vanish."""
 
 
 def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:

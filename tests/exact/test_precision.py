@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from gradcheck.bounds import MOST_BITS, START_BITS, TIE_BITS
 from gradcheck.exact.array import exact
 from gradcheck.exact.errors import NotExact, Undecided
-from gradcheck.exact.precision import MOST_BITS, START_BITS, TIE_BITS, settle
+from gradcheck.exact.precision import settle
 
 
 def test_bits_double_until_sure_and_are_restored() -> None:
