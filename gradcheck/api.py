@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,12 @@ from gradcheck.findings import Result
 from gradcheck.points import Point
 from gradcheck.rules import codes, match
 from gradcheck.rules.gradient import right_gradients
+from gradcheck.state import kept
 from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, reference
 from gradcheck.ways.analytic import run
+
+__tracebackhide__ = methodcaller("errisinstance", UsageError)
+"""pytest shows the line that called wrongly, not ours."""
 
 NEARBY = 3
 """Points near the given one at which a mismatch is looked at again, before its cause is named."""
@@ -95,7 +100,8 @@ def _cotangents(subject: Subject, point: Point, cotangent: Any) -> tuple[np.ndar
         given = tuple(np.asarray(c.detach() if _is_tensor(c) else c, dtype=np.float64) for c in parts)
     except (TypeError, ValueError) as error:
         raise UsageError(f"check(): cotangent={cotangent!r} is no array of numbers: {error}") from error
-    shapes, wanted = [c.shape for c in given], [o.shape for o in run(subject, point).outputs]
+    with kept(subject.functions):
+        shapes, wanted = [c.shape for c in given], [o.shape for o in run(subject, point).outputs]
     if wanted and shapes != wanted:
         raise UsageError(f"check(): the cotangent has {_shapes(shapes)}, the output {_shapes(wanted)}; give one array for every output")
     return given
@@ -127,7 +133,8 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     floating = [isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values]
     names = _names(forward, len(values))
     if not any(floating):
-        raise UsageError("check(): none of the primals is a real floating array (a list is none); there is nothing to differentiate")
+        given = "; ".join(f"{n} is {_other(n, v)}" for n, v in zip(names, values, strict=True))
+        raise UsageError(f"check(): none of the primals is a real floating array, there is nothing to differentiate: {given}")
     dtype = np.result_type(*(v.dtype for v, f in zip(values, floating, strict=True) if f))
     if dtype not in (np.float16, np.float32, np.float64):
         raise UsageError(f"check(): primals of dtype {dtype}; float16, float32 and float64 can be checked")
@@ -136,6 +143,13 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
     )
     differentiable = tuple(n for n, f in zip(names, floating, strict=True) if f)
     return NumpyPair(getattr(forward, "__name__", "forward"), forward, vjp, names, differentiable), point
+
+
+def _other(name: str, value: Any) -> str:
+    """What ``value``, which is not floating, is, and what to give in its place."""
+    kind = f"of dtype {value.dtype}" if isinstance(value, (np.ndarray, np.generic)) else f"a {type(value).__name__}"
+    can_float = isinstance(value, (list, tuple)) or (isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biu")
+    return f"{kind}, give np.asarray({name if name.isidentifier() else 'it'}, dtype=float)" if can_float else kind
 
 
 def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:

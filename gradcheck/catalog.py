@@ -30,11 +30,15 @@ GROUP = "gradcheck.specs"
 
 @dataclass(frozen=True)
 class Problem:
-    """A spec file, or a spec in it, that could not be used; the rest of the catalog stands."""
+    """A spec file, a spec in it, or a subject, that could not be used; the rest stands.
+
+    Reports list it under ``name``, or else under its file.
+    """
 
     path: str
     line: int | None
     message: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,33 +53,48 @@ class Catalog:
         try:
             return self.specs[name]
         except KeyError:
-            hint = did_you_mean(name, self.specs) or " 'gradcheck list' shows what there is."
+            hint = did_you_mean(name, self.specs) or self._missed() or " 'gradcheck list' shows what there is."
             raise SpecError(f"there is no spec {name!r}.{hint}") from None
+
+    def _missed(self) -> str:
+        """A sentence on what could not be loaded, for a name might stand there."""
+        if not self.problems:
+            return ""
+        first = self.problems[0]
+        return f" {first.path}{f':{first.line}' if first.line else ''} could not be loaded: {first.message}"
 
 
 def load(sources: Iterable[str] = ()) -> Catalog:
     """The catalog of ``sources`` (files or folders); with none, of every installed catalog.
 
-    Files that do not import and duplicate names become problems; all else is kept. Raises
-    ``SpecError`` for a path that is not there.
+    Files that do not import, duplicate names, and paths that are not there become problems; all
+    else is kept. Raises ``SpecError`` if none of the paths is there.
     """
-    modules: list[ModuleType | Problem] = []
     paths = list(sources)
-    seen: set[Path] = set()
-    for source in paths:
-        path = Path(source)
-        if not path.exists():
-            raise SpecError(f"{source}: no such file or folder")
-        files = sorted(p for p in path.rglob("*.py") if _may_hold_specs(p.relative_to(path))) if path.is_dir() else [path]
-        if not files:
-            raise SpecError(f"{source}: no spec file (*.py) in this folder")
-        new = [p for p in files if p.resolve() not in seen]
-        seen.update(p.resolve() for p in new)
-        modules.extend(_import(partial(_import_file, p), str(p)) for p in new)
     if not paths:
-        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-            modules.extend(_import_entry(entry.value))
-    return _merge(modules)
+        entries = sorted(entry_points(group=GROUP), key=lambda e: e.name)
+        return _merge(module for entry in entries for module in _import_entry(entry.value))
+    missing: list[Problem] = []
+    files: dict[Path, Path] = {}
+    for source in paths:
+        found = _files(Path(source))
+        if isinstance(found, str):
+            missing.append(Problem(source, None, found))
+            continue
+        for path in found:
+            files.setdefault(path.resolve(), path)
+    if len(missing) == len(paths):
+        raise SpecError("; ".join(f"{p.path}: {p.message}" for p in missing))
+    return _merge([*missing, *(_import(partial(import_file, p), str(p)) for p in files.values())])
+
+
+def _files(path: Path) -> list[Path] | str:
+    """The spec files that ``path`` names, or why there are none."""
+    if not path.exists():
+        return "no such file or folder"
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.rglob("*.py") if _may_hold_specs(p.relative_to(path))) or "no spec file (*.py) in this folder"
 
 
 def _may_hold_specs(path: Path) -> bool:
@@ -123,7 +142,8 @@ def _origin(name: str) -> str:
     return (found and found.origin) or name
 
 
-def _import_file(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
+    """The module in the file ``path``, under a name that no other module has."""
     full = path.resolve()
     if full.suffix != ".py":
         raise SpecError("not a Python file (*.py)")

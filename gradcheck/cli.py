@@ -25,6 +25,12 @@ INTERRUPTED = 130
 """As of a shell command that Ctrl-C ended; 1 would claim a finding."""
 
 
+def _complain(text: object) -> None:
+    from gradcheck.report.view import clean
+
+    click.echo(f"gradcheck: {clean(text)}", err=True)
+
+
 class _Commands(click.Group):
     """A group that suggests the nearest command and turns our errors into an exit status."""
 
@@ -39,23 +45,20 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except NothingToCheck as error:
-            click.echo(f"gradcheck: {error}", err=True)
+            _complain(error)
             ctx.exit(NOTHING)
         except GradcheckError as error:
-            click.echo(f"gradcheck: {error}", err=True)
+            _complain(error)
             ctx.exit(USAGE)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("gradcheck: interrupted", err=True)
+            _complain("interrupted")
             ctx.exit(INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException):
             raise
         except Exception as error:
             if os.environ.get("GRADCHECK_TRACEBACK"):
                 raise
-            click.echo(
-                f"gradcheck: internal error: {type(error).__name__}: {error}\nSet GRADCHECK_TRACEBACK=1 to see where; please report it.",
-                err=True,
-            )
+            _complain(f"internal error: {type(error).__name__}: {error}\nSet GRADCHECK_TRACEBACK=1 to see where; please report it.")
             ctx.exit(OURS)
 
 
@@ -67,6 +70,8 @@ def main() -> None:
     Checks forward and backward passes three ways: numerically in exact ball arithmetic, as they
     are written, and against torch.autograd.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal cannot show is no reason to stop
 
 
 def _codes(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,17 +139,19 @@ def run(
     )
     jobs = config.jobs if jobs is None else jobs
     catalog = load(sources)
+    problems = [runner.unusable(p) for p in catalog.problems]
     if subject is not None:
-        tasks = runner.of_subject(catalog, sources, names, subject, config)
+        tasks, unbound = runner.of_subject(catalog, sources, names, subject, config)
+        problems += [runner.unusable(p, "submission") for p in unbound]
     else:
         tasks = runner.of_catalog(catalog, sources, names)
-    if not tasks and not catalog.problems:
+    if not tasks and not problems:
         where = f"{subject} binds nothing with @gradcheck.implements" if subject else "there is no spec here"
         raise NothingToCheck(f"nothing to check: {where}.")
     console = _console()
     started = time.perf_counter()
     results = _watch(console, tasks, settings, (os.cpu_count() or 1) if jobs is None else jobs, timeout)
-    results += [runner.unusable(p) for p in catalog.problems]
+    results += problems
     made = runner.report(results, settings, sources, subject, time.perf_counter() - started)
     _show(console, made)
     if known:
@@ -184,6 +191,7 @@ def _watch(console: Console, tasks: list[Any], settings: Any, jobs: int, timeout
 
 def _show(console: Console, report: Report) -> None:
     from gradcheck.findings import Verdict
+    from gradcheck.report import view
     from gradcheck.report.text import failure_block, summary_line, table
 
     console.print(table(report))
@@ -195,8 +203,9 @@ def _show(console: Console, report: Report) -> None:
             console.print(failure_block(result, finding))
         if result.verdict is Verdict.ERROR:
             line = f":{result.line}" if result.line else ""
+            said = view.clean(f"error  {result.path}{line}\n  {view.reason(result)}")
             console.print()
-            console.print(f"error  {result.path}{line}\n  {result.measurements.get('reason', '')}", markup=False, soft_wrap=True)
+            console.print(said, markup=False, soft_wrap=True)
     console.print()
     console.print(summary_line(report), markup=False)
 
@@ -271,7 +280,7 @@ def list_(source: tuple[str, ...], as_json: bool) -> None:
             line = f"  {s.name:{width}}  {s.summary}"
             click.echo(line if len(line) <= 80 else line[:77] + "...")
     for p in catalog.problems:
-        click.echo(f"gradcheck: {p.path}{f':{p.line}' if p.line else ''}: {p.message}", err=True)
+        _complain(f"{p.path}{f':{p.line}' if p.line else ''}: {p.message}")
     if catalog.problems:
         sys.exit(USAGE)
     if not catalog.specs:

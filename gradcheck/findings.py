@@ -83,6 +83,9 @@ class Finding:
     reproduce: str = ""
     id: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Finding {self.code}{f' {self.argument}' if self.argument else ''}: {self.message}>"
+
     @property
     def key(self) -> tuple[str, str | None]:
         """What makes two findings of one subject the same defect."""
@@ -114,6 +117,12 @@ class Result:
     measurements: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
+    def __repr__(self) -> str:
+        """Such as ``<Result softmax: fail, G101 x, N101>``: what a failed ``assert`` shows."""
+        found = [" ".join(filter(None, f.key)) for f in self.findings]
+        way = ["by float differences"] if self.measurements.get("way") == "float" else []
+        return f"<Result {self.name}: {', '.join([self.verdict, *found, *way])}>"
+
     @property
     def passed(self) -> bool:
         return self.verdict is Verdict.PASS
@@ -123,6 +132,7 @@ class Result:
 
     def raise_if_failed(self) -> None:
         """Raise ``CheckFailed`` with the report's text unless the verdict is pass."""
+        __tracebackhide__ = True
         if not self.passed:
             from gradcheck.report.text import failure_text
 

@@ -46,12 +46,14 @@ class Gradcheck:
     """The fixture: call it as ``gradcheck.check``; it raises if the check does not pass."""
 
     def __call__(self, *args: Any, **options: Any) -> Result:
+        __tracebackhide__ = True
         result = self.check(*args, **options)
         result.raise_if_failed()
         return result
 
     def check(self, *args: Any, **options: Any) -> Result:
         """The result, without raising."""
+        __tracebackhide__ = True
         from gradcheck.api import check
 
         return check(*args, **options)
@@ -78,6 +80,7 @@ class SpecItem(pytest.Item):
         self.spec = spec
 
     def runtest(self) -> None:
+        __tracebackhide__ = True
         from gradcheck.examine import Settings
         from gradcheck.runner import examine_exhibit, examine_spec
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import re
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from gradcheck import __version__
@@ -25,7 +27,7 @@ from gradcheck.errors import SpecError
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Report, Result, Verdict
 from gradcheck.function_spec import Exhibit, FunctionSpec
-from gradcheck.subject import bind, house, implementations, locate, on_show, reference
+from gradcheck.subject import Bound, Unbound, bind, house, locate, on_show, provided, reference
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Task:
     """One subject to examine, by name, so that a worker can find it again.
 
     ``exhibit`` numbers the exhibit of the spec on show; ``module`` and ``entry`` name an
-    implementation of somebody else's.
+    implementation of somebody else's. ``name`` and ``place``, a file and a line, are the subject's.
     """
 
     sources: tuple[str, ...]
     spec: str
+    name: str
+    place: tuple[str, int | None]
     exhibit: int | None = None
     module: str | None = None
     entry: int = 0
@@ -47,30 +51,57 @@ class Task:
 def of_catalog(catalog: Catalog, sources: Sequence[str], names: Sequence[str]) -> list[Task]:
     """The specs called ``names`` (all, if there are none) and their exhibits."""
     chosen = [catalog.find(name) for name in dict.fromkeys(names)] or list(catalog.specs.values())
-    specs = [Task(tuple(sources), s.name) for s in chosen]
-    return specs + [Task(tuple(sources), s.name, exhibit=i) for s in chosen for i in range(len(s.exhibits))]
+    specs = [Task(tuple(sources), s.name, s.name, locate(s.forward)) for s in chosen]
+    return specs + [
+        Task(tuple(sources), s.name, f"{s.name}: {e.title}", locate(e.body), exhibit=i) for s in chosen for i, e in enumerate(s.exhibits)
+    ]
 
 
-def of_subject(catalog: Catalog, sources: Sequence[str], names: Sequence[str], module: str, config: Config) -> list[Task]:
-    """What ``module`` implements, out of ``names`` (all, if there are none).
+def of_subject(
+    catalog: Catalog, sources: Sequence[str], names: Sequence[str], module: str, config: Config
+) -> tuple[list[Task], list[Problem]]:
+    """What ``module`` implements, out of ``names`` (all, if there are none), and what it binds in vain.
 
-    Raises ``SpecError`` for a module that does not import or binds a spec that does not exist.
+    Raises ``SpecError`` for a module that does not import, or a name that no spec has.
     """
-    named = tuple(config.subjects.items())
-    found = implementations(module, config.subjects)
     for name in names:
         catalog.find(name)
-    for spec, forward, _ in found:
+    tasks: list[Task] = []
+    problems: list[Problem] = []
+    for i, entry in enumerate(_provided(module, tuple(config.subjects.items()))):
+        spec = entry.spec if isinstance(entry, Unbound) else entry[0]
+        if names and spec not in names:
+            continue
+        if isinstance(entry, Unbound):
+            problems.append(Problem(*_configured(spec), entry.reason, spec))
+            continue
+        name, place = getattr(entry[1], "__name__", spec), locate(entry[1])
         try:
             catalog.find(spec)
         except SpecError as error:
-            path, line = locate(forward)
-            raise SpecError(f"{path}:{line}: {error}") from None
-    return [
-        Task(tuple(sources), spec, module=module, entry=i, named=named)
-        for i, (spec, _, _) in enumerate(found)
-        if not names or spec in names
-    ]
+            problems.append(Problem(*place, str(error), name))
+        else:
+            tasks.append(Task(tuple(sources), spec, name, place, module=module, entry=i, named=tuple(config.subjects.items())))
+    return tasks, problems
+
+
+def _provided(module: str, named: tuple[tuple[str, Any], ...]) -> list[Bound | Unbound]:
+    try:
+        return provided(module, dict(named))
+    except SpecError as error:
+        raise SpecError(f"--subject {error}") from error
+
+
+def _configured(spec: str) -> tuple[str, int | None]:
+    """The ``pyproject.toml`` that holds here, and its line that names the subject for ``spec``."""
+    here = Path.cwd()
+    path = next((p for folder in (here, *here.parents) if (p := folder / "pyproject.toml").is_file()), Path("pyproject.toml"))
+    with suppress(OSError, UnicodeDecodeError):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        table = next((i for i, line in enumerate(lines) if line.replace(" ", "").startswith("[tool.gradcheck.subjects")), 0)
+        entry = re.compile(rf"""\s*(\[.*\.)?["']?{re.escape(spec)}["']?\s*[]=]""")
+        return str(path), next((i + 1 for i in range(table, len(lines)) if entry.match(lines[i])), None)
+    return str(path), None
 
 
 @lru_cache(maxsize=4)
@@ -120,7 +151,10 @@ def perform(task: Task, settings: Settings, timeout: float = 0) -> Result:
 def _perform(task: Task, settings: Settings) -> Result:
     spec = _catalog(task.sources).find(task.spec)
     if task.module is not None:
-        _, forward, backward = implementations(task.module, dict(task.named))[task.entry]
+        entry = _provided(task.module, task.named)[task.entry]
+        if isinstance(entry, Unbound):
+            raise SpecError(entry.reason)
+        _, forward, backward = entry
         return examine(bind(spec, forward, backward), spec, reference(spec), settings, kind="submission", laws=spec.laws)
     if task.exhibit is not None:
         return examine_exhibit(spec, spec.exhibits[task.exhibit], settings)
@@ -129,8 +163,7 @@ def _perform(task: Task, settings: Settings) -> Result:
 
 def _interrupted(task: Task, error: BaseException) -> str:
     """Where in the file of the subject its time was up."""
-    path = lost(task, "").path
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == task.place[0]]
     return f", at line {lines[-1]}" if lines else ""
 
 
@@ -151,22 +184,17 @@ SPEC, OURS = "spec", "gradcheck"
 
 def lost(task: Task, reason: str, fault: str = OURS, seconds: float = 0.0) -> Result:
     """The result of a task that could not be carried out, through the ``fault`` of the spec or of gradcheck."""
-    spec = _catalog(task.sources).find(task.spec)
-    name, kind, body = task.spec, "spec", spec.forward
-    if task.exhibit is not None:
-        name, kind, body = f"{task.spec}: {spec.exhibits[task.exhibit].title}", "exhibit", spec.exhibits[task.exhibit].body
-    elif task.module is not None:
-        body = implementations(task.module, dict(task.named))[task.entry][1]
-        name, kind = getattr(body, "__name__", task.spec), "submission"
-    path, line = locate(body)
-    measurements = {"family": spec.family, "reason": reason, "fault": fault, "seconds": seconds}
-    return Result(path, name, line, kind, kind, task.spec, Verdict.ERROR, None, measurements)
+    kind = "exhibit" if task.exhibit is not None else "submission" if task.module is not None else "spec"
+    family = _catalog(task.sources).find(task.spec).family
+    measurements = {"family": family, "reason": reason, "fault": fault, "seconds": seconds}
+    path, line = task.place
+    return Result(path, task.name, line, kind, kind, task.spec, Verdict.ERROR, None, measurements)
 
 
-def unusable(problem: Problem) -> Result:
-    """The result that stands for a spec file, or a spec, that could not be loaded."""
-    name = os.path.basename(problem.path)
-    return Result(problem.path, name, problem.line, "spec", "spec", None, Verdict.ERROR, None, {"reason": problem.message, "fault": SPEC})
+def unusable(problem: Problem, kind: str = "spec") -> Result:
+    """The result that stands for what could not be loaded: a spec (file), or a "submission"."""
+    name = problem.name or os.path.basename(problem.path)
+    return Result(problem.path, name, problem.line, kind, kind, None, Verdict.ERROR, None, {"reason": problem.message, "fault": SPEC})
 
 
 def run(

@@ -8,7 +8,6 @@ arrays and on exact ones: which of the two comes in decides which comes out.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gradcheck.catalog import import_file
 from gradcheck.errors import GradcheckError, SpecError, did_you_mean
 from gradcheck.exact.array import ExactArray
 from gradcheck.exact.errors import NotExact
@@ -221,7 +221,10 @@ def _gradients(given: Any, count: int) -> tuple[Any, ...]:
 
 
 def takes_output(backward: Callable[..., Any], count: int) -> bool:
-    """Whether ``backward`` has room for the cotangent, ``count`` primals *and* the output."""
+    """Whether ``backward`` names a parameter for the output, after the cotangent and ``count`` primals.
+
+    One with ``*args`` is not given it, nor is one whose further parameter has a default.
+    """
     try:
         parameters = inspect.signature(backward).parameters.values()
     except (TypeError, ValueError):
@@ -276,7 +279,7 @@ class Implementation:
         return self.forward(*args, **kwargs)
 
     def vjp(self, backward: Callable[..., Any]) -> Callable[..., Any]:
-        """Register the backward: ``backward(dy, *primals, y)``, or without ``y``."""
+        """Register the backward: see ``implements``."""
         self.backward = backward
         return backward
 
@@ -284,7 +287,9 @@ class Implementation:
 def implements(spec: str) -> Callable[[Callable[..., Any]], Implementation]:
     """Bind a function to the spec named ``spec``, for ``gradcheck run --subject MODULE``.
 
-    With a ``.vjp`` it is a NumPy pair; without one it is a torch callable.
+    With a ``.vjp`` it is a NumPy pair; without one it is a torch callable. The vjp takes the
+    cotangent, the arguments, and the output if it names a parameter for it: ``vjp(dy, x, y)`` is
+    given the output, ``vjp(dy, x)``, ``vjp(dy, *primals)`` and ``vjp(dy, x, y=None)`` are not.
     """
     return lambda forward: Implementation(spec, forward)
 
@@ -303,53 +308,75 @@ def import_module(name: str) -> Any:
 
     Raises ``SpecError`` that tells what failed and where.
     """
+    if not name.endswith(".py") and not all(part.isidentifier() for part in name.split(".")):
+        raise SpecError(f"{name!r} is no module; give a dotted name, such as mylib.layers, or the path of a .py file")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        if name.endswith(".py"):
-            path = Path(name).resolve()
-            found = importlib.util.spec_from_file_location(path.stem, path)
-            if found is None or found.loader is None or not path.exists():
-                raise SpecError(f"--subject {name}: no such file")
-            module = importlib.util.module_from_spec(found)
-            sys.modules[path.stem] = module
-            found.loader.exec_module(module)
-            return module
-        return importlib.import_module(name)
+        if not name.endswith(".py"):
+            return importlib.import_module(name)
+        if not Path(name).is_file():
+            raise SpecError(f"{name}: no such file")
+        return import_file(Path(name))
     except SpecError:
         raise
     except (Exception, SystemExit) as error:
         last = inspect.getinnerframes(error.__traceback__)[-1] if error.__traceback__ else None
         at = f" ({last.filename}:{last.lineno})" if last and "importlib" not in last.filename else ""
-        raise SpecError(f"--subject {name} does not import: {type(error).__name__}: {error}{at}") from error
+        raise SpecError(f"{name} does not import: {type(error).__name__}: {error}{at}") from error
 
 
-def implementations(module: str, named: Mapping[str, Any]) -> list[tuple[str, Callable[..., Any], Callable[..., Any] | None]]:
-    """What ``module`` provides, as (spec, forward, backward): bound by ``implements`` or ``named``.
+Bound = tuple[str, Callable[..., Any], Callable[..., Any] | None]
+"""The name of a spec, and the forward and the backward (None for a torch callable) that implement it."""
+
+
+@dataclass(frozen=True)
+class Unbound:
+    """An entry of ``[tool.gradcheck.subjects]`` for ``spec`` that names no function that can be had."""
+
+    spec: str
+    reason: str
+
+
+def implementations(module: str, named: Mapping[str, Any]) -> list[Bound]:
+    """What ``module`` provides and can be had: see ``provided``."""
+    return [entry for entry in provided(module, named) if not isinstance(entry, Unbound)]
+
+
+def provided(module: str, named: Mapping[str, Any]) -> list[Bound | Unbound]:
+    """What ``module`` provides: bound by ``implements``, then ``named``.
 
     ``named`` is the table ``[tool.gradcheck.subjects]``: a spec's name to ``"module:function"``
     (a torch callable) or to ``{forward = "module:function", vjp = "module:function"}``. Its
     entries count if their module is ``module``; all of them if ``module`` is a ``.toml`` file.
+    Raises ``SpecError`` if ``module`` itself does not import.
     """
-    found: list[tuple[str, Callable[..., Any], Callable[..., Any] | None]] = []
-    if not module.endswith(".toml"):
+    found: list[Bound | Unbound] = []
+    everything = module.endswith(".toml")
+    if not everything:
         bound = {id(v): v for v in vars(import_module(module)).values() if isinstance(v, Implementation)}
-        for value in bound.values():
-            found.append((value.spec, value.forward, value.backward))
+        found += [(v.spec, v.forward, v.backward) for v in bound.values()]
     for spec, entry in named.items():
         forward, vjp = (entry, None) if isinstance(entry, str) else (entry.get("forward"), entry.get("vjp"))
-        if not forward:
-            raise SpecError(f'[tool.gradcheck.subjects] {spec}: give "module:function", or a table with forward and vjp')
-        if module.endswith(".toml") or forward.partition(":")[0] == module:
-            found.append((spec, _named(spec, forward), _named(spec, vjp) if vjp else None))
+        if everything or not forward or forward.partition(":")[0] == module:
+            found.append(_entry(spec, forward, vjp))
     return found
 
 
-def _named(spec: str, target: str) -> Callable[..., Any]:
-    module_name, _, attribute = target.partition(":")
-    module = import_module(module_name)
+def _entry(spec: str, forward: str | None, vjp: str | None) -> Bound | Unbound:
+    try:
+        if not forward:
+            raise SpecError('give "module:function", or a table with forward and vjp')
+        return spec, _named(forward), _named(vjp) if vjp else None
+    except SpecError as error:
+        return Unbound(spec, f"[tool.gradcheck.subjects] {spec}: {error}")
+
+
+def _named(target: str) -> Callable[..., Any]:
+    name, _, attribute = target.partition(":")
+    module = import_module(name)
     function = getattr(module, attribute, None)
     if not callable(function):
         known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise SpecError(f"[tool.gradcheck.subjects] {spec}: {module_name} has no function {attribute!r}.{did_you_mean(attribute, known)}")
+        raise SpecError(f"{name} has no function {attribute!r}.{did_you_mean(attribute, known)}")
     return function.forward if isinstance(function, Implementation) else function

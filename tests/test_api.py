@@ -197,10 +197,27 @@ def test_what_cannot_run_exactly_is_judged_in_floats() -> None:
     assert right.detects < 1e-6
     [why] = right.measurements["why_not_exact"]
     assert "numpy.linalg.inv has no exact counterpart" in why
+    assert repr(right) == "<Result inverse: pass, by float differences>"
     assert f"test_api.py:{_line(inverse) + 1}" in why
     wrong = check(inverse, lambda dy, a: inverse_vjp(dy, a).T, a)
     assert wrong.verdict is Verdict.FAIL
     assert {argument for _, argument in _codes(wrong)} == {"a"}
+    with pytest.raises(CheckFailed) as raised:
+        wrong.raise_if_failed()
+    assert "way decided by float differences, because numpy.linalg.inv has no exact counterpart (test_api.py:" in " ".join(
+        str(raised.value).split()
+    )
+
+
+def test_a_result_is_one_short_line() -> None:
+    def both(dy: Any, a: Any, b: Any) -> Any:
+        return dy * b / 2, dy * a + 1
+
+    assert repr(check(square, square_vjp, X)) == "<Result square: pass>"
+    wrong = check(lambda a, b: a * b, both, X, X)
+    assert repr(wrong) == "<Result <lambda>: fail, G101 b, G102 a>" or repr(wrong) == "<Result <lambda>: fail, G102 a, G101 b>"
+    assert "<Finding G102 a: the gradient of a is 0.5 times the derivative>" in [repr(f) for f in wrong.findings]
+    assert repr(check(square, lambda dy, x: None, X)) == "<Result square: fail, R104>"
 
 
 def test_select_and_ignore() -> None:
@@ -224,7 +241,9 @@ def test_select_and_ignore() -> None:
         ((square, square_vjp), {}, "needs primals"),
         ((), {"forward": square, "vjp": square_vjp}, "needs primals"),
         ((square, square_vjp, np.arange(3)), {}, "nothing to differentiate"),
-        ((square, square_vjp, [1.0, 2.0]), {}, "nothing to differentiate"),
+        ((square, square_vjp, [1.0, 2.0]), {}, r"nothing to differentiate: x is a list, give np\.asarray\(x, dtype=float\)"),
+        ((square, square_vjp, "a", (1.0,)), {}, r"primal 0 is a str; primal 1 is a tuple, give np\.asarray\(it, dtype=float\)"),
+        ((square, square_vjp, np.arange(3)), {}, r"x is of dtype int64, give np\.asarray\(x, dtype=float\)"),
         ((square, square_vjp, X.astype(complex)), {}, "nothing to differentiate"),
         ((square, square_vjp, X.astype(np.longdouble)), {}, "float16, float32 and float64"),
         ((), {"spec": "sigmoid"}, "needs forward="),

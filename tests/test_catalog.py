@@ -116,6 +116,18 @@ def test_a_path_that_is_not_there(source: str) -> None:
         load([source])
 
 
+def test_a_path_that_is_not_there_among_others(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    catalog = load(["no/such/file.py", str(folder), str(folder / "empty")])
+    assert list(catalog.specs) == ["first", "last"]
+    assert [(p.path, p.line, p.message) for p in catalog.problems] == [
+        ("no/such/file.py", None, "no such file or folder"),
+        (str(folder / "empty"), None, "no spec file (*.py) in this folder"),
+    ]
+    with pytest.raises(SpecError, match=r"a\.py: no such file or folder; b\.py: no such file or folder"):
+        load(["a.py", "b.py"])
+
+
 def test_a_folder_without_specs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no spec file"):
         load([str(tmp_path)])
@@ -128,6 +140,9 @@ def test_unknown_names_get_a_hint(folder: Path) -> None:
         catalog.find("frist")
     with pytest.raises(SpecError, match="gradcheck list"):
         catalog.find("entirely different")
+    (folder / "m_broken.py").write_text("1 / 0\n")
+    with pytest.raises(SpecError, match=r"m_broken\.py:1 could not be loaded: .*ZeroDivisionError"):
+        load([str(folder)]).find("entirely different")
 
 
 def test_problems_and_catalogs_are_plain_data() -> None:

@@ -135,6 +135,9 @@ def test_explain(project: Any) -> None:
         (["run", "--ignore", "G102,G1033"], "Did you mean 'G103'"),
         (["run", "--baseline", "nowhere.json"], "nowhere.json: cannot read the report"),
         (["run", "--baseline", "pyproject.toml"], "not a JSON report"),
+        (["run", "--subject", "lib/"], "'lib/' is no module; give a dotted name"),
+        (["run", "--subject", ""], "'' is no module"),
+        (["run", "--subject", "nothing.py"], "--subject nothing.py: no such file"),
         (["run", "--subject", "nothing_of_this_name"], "No module named 'nothing_of_this_name'"),
         (["replay", "abc"], "reports/latest.json: cannot read the report"),
     ],
@@ -210,6 +213,17 @@ def test_a_broken_spec_file_costs_itself_only(project: Any, page: Callable[..., 
     verdicts = {s["name"]: s["verdict"] for s in project.latest()["subjects"]}
     assert verdicts == {"right": "pass", "broken.py": "error"}
     assert len(result.output.splitlines()) <= 24
+
+
+def test_a_terminal_is_neither_steered_nor_overtaxed(project: Any, page: Callable[..., str]) -> None:
+    project.specs("café/right.py", page("right"))
+    project.write("café/wörse.py", 'raise ValueError("\\x1b[2J[red] \\u4e2d")\n')
+    for command in ("'run', 'café', '--jobs', '0', '--examples', '2'", "'list', 'café'"):
+        code = f"import sys; sys.argv[1:] = [{command}]; {MAIN.removeprefix('import sys; ')}"
+        done = project.shell(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        assert done.returncode == 2, done.stderr
+        assert "ValueError: \\x1b[2J[red]" in done.stdout + done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_names_that_are_taken(project: Any, page: Callable[..., str]) -> None:
@@ -429,6 +443,32 @@ def test_what_a_module_implements(project: Any) -> None:
     assert "'softplus'" in project.run("--subject", "mylib.layers", "softpls").output
 
 
+def test_a_subject_that_floats_decided_is_told(project: Any) -> None:
+    text = (
+        "import numpy as np\nimport gradcheck\n\n\n@gradcheck.implements('tanh')\ndef mine(x):\n"
+        "    return np.array([float(v) for v in np.tanh(x).ravel()], dtype=x.dtype).reshape(x.shape)\n\n\n"
+        "@mine.vjp\ndef _(dy, x, y):\n    return {}\n"
+    )
+    because = r"decided by float differences at \d+ of 10 points, because an exact value is turned into a float"
+    because += r" \(floats_{}\.py:7\); drop float\(\.\.\.\)"
+
+    def said(name: str, before: str, text: str) -> bool:
+        return re.search(before + because.format(name), " ".join(text.split())) is not None
+
+    project.write("floats_right.py", text.format("dy * (1 - y * y)"))
+    result = project.run("--subject", "floats_right", "--ignore", "N", "--report", "markdown:a.md", "--report", "sarif:a.sarif")
+    assert result.exit_code == 0, result.output
+    assert said("right", "Note: mine was ", result.output)
+    assert said("right", "- mine: ", (project.path / "a.md").read_text().replace("\\_", "_"))
+    project.write("floats_wrong.py", text.format("dy * (1 - y)"))
+    result = project.run("--subject", "floats_wrong", "--ignore", "N", "--report", "junit:a.xml", "--report", "sarif:a.sarif")
+    assert result.exit_code == 1, result.output
+    assert said("wrong", "way ", result.output)
+    assert said("wrong", "Way: ", (project.path / "a.sarif").read_text())
+    assert said("wrong", "way ", (project.path / "a.xml").read_text())
+    assert said("wrong", "<dd>", (project.path / "reports" / "latest.html").read_text())
+
+
 def test_what_the_configuration_names(project: Any) -> None:
     project.write("other.py", LIBRARY)
     project.write(
@@ -443,29 +483,109 @@ def test_what_the_configuration_names(project: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "config", "status", "said"),
+    ("text", "status", "said"),
     [
-        ("import numpy\nx = 1 / 0\n", "", 2, "ZeroDivisionError: division by zero ({path}:2)"),
-        ("import numpy\nx = (\n", "", 2, "{name}.py, line 2"),
-        ("import sys\nsys.exit(0)\n", "", 2, "SystemExit: 0 ({path}:2)"),
-        ("import nothing_of_this_name\n", "", 2, "({path}:1)"),
-        ("import gradcheck\n\n\n@gradcheck.implements('sigmod')\ndef f(x):\n    pass\n", "", 2, "{path}:4: there is no spec 'sigmod'"),
-        ("x = 1\n", "", 5, "nothing to check"),
-        ("def f(x):\n    return x\n", "sigmoid = '{name}:ff'", 2, "{name} has no function 'ff'. Did you mean 'f'"),
-        ("def f(x):\n    return x\n", "sigmoid = {{ forward = '{name}:f', vjp = '{name}:ff' }}", 2, "{name} has no function 'ff'"),
-        ("def f(x):\n    return x\n", "sigmod = '{name}:f'", 2, "{path}:1: there is no spec 'sigmod'"),
+        ("import numpy\nx = 1 / 0\n", 2, "ZeroDivisionError: division by zero ({path}:2)"),
+        ("import numpy\nx = (\n", 2, "{name}.py, line 2"),
+        ("import sys\nsys.exit(0)\n", 2, "SystemExit: 0 ({path}:2)"),
+        ("import nothing_of_this_name\n", 2, "({path}:1)"),
+        ("x = 1\n", 5, "nothing to check"),
     ],
 )
-def test_a_module_that_cannot_be_judged(project: Any, text: str, config: str, status: int, said: str) -> None:
+def test_a_module_that_cannot_be_judged(project: Any, text: str, status: int, said: str) -> None:
     name = "cannot_be_judged"
     path = project.write(f"{name}.py", text)
-    if config:
-        project.write("pyproject.toml", f"[tool.gradcheck.subjects]\n{config.format(name=name)}\n")
     result = project.run("--subject", name)
+    sys.modules.pop(name, None)
     assert result.exit_code == status, result.output
     assert said.format(name=name, path=path) in result.output
     assert len(result.output.splitlines()) == 1
-    sys.modules.pop(name, None)
+
+
+BOUND = "import torch\n\nimport gradcheck\n\n\n@gradcheck.implements('{}')\ndef {}(x):\n    return torch.relu(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "said"),
+    [
+        ("tanh = 'partly:ff'", 4, "partly has no function 'ff'. Did you mean 'f'?"),
+        ("tanh = { forward = 'partly:f', vjp = 'partly:ff' }", 4, "partly has no function 'ff'. Did you mean 'f'?"),
+        ("tanh = { forward = 'partly:f', vjp = 'nowhere_at_all:ff' }", 4, "nowhere_at_all does not import: ModuleNotFoundError"),
+        ("tanh = { forward = 'partly:f', vjp = 'leaves:ff' }", 4, "leaves does not import: SystemExit: 0"),
+        ("[tool.gradcheck.subjects.tanh]\nforward = 'partly:ff'", 4, "partly has no function 'ff'"),
+    ],
+)
+def test_a_broken_entry_costs_itself_only(project: Any, entry: str, line: int, said: str) -> None:
+    project.write("partly.py", BOUND.format("relu", "f"))
+    project.write("leaves.py", "import sys\nsys.exit(0)\n")
+    project.write("pyproject.toml", f"[tool.gradcheck.subjects]\nsilu = 'other:f'\n\n{entry}\n")
+    result = project.run("--subject", "partly", examples=3)
+    assert result.exit_code == 2, result.output
+    assert f"pyproject.toml:{line}" in result.output
+    assert f"[tool.gradcheck.subjects] tanh: {said}" in result.output
+    assert {s["name"]: s["verdict"] for s in project.latest()["subjects"]} == {"f": "pass", "tanh": "error"}
+    assert project.run("--subject", "partly", "relu", examples=3).exit_code == 0
+    sys.modules.pop("partly")
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_an_unknown_spec_costs_its_binding_only(project: Any, jobs: int) -> None:
+    name = f"near_misses_{jobs}"  # a module is imported once only
+    path = project.write(f"{name}.py", BOUND.format("rleu", "wrong") + "\n\n" + BOUND.format("relu", "right").split("\n\n\n")[1])
+    result = project.run("--subject", name, examples=3, jobs=jobs)
+    assert result.exit_code == 2, result.output
+    assert f"{path}:6\n  there is no spec 'rleu'. Did you mean 'relu' or 'prelu'?" in result.output
+    subjects = {s["name"]: (s["kind"], s["verdict"]) for s in project.latest()["subjects"]}
+    assert subjects == {"right": ("submission", "pass"), "wrong": ("submission", "error")}
+
+
+def test_a_module_of_which_everything_is_broken(project: Any) -> None:
+    project.write("all_broken.py", BOUND.format("rleu", "wrong"))
+    result = project.run("--subject", "all_broken", examples=3)
+    assert result.exit_code == 2
+    assert "1 of 1 subject could not be judged for an error" in result.output
+    assert [s["verdict"] for s in project.latest()["subjects"]] == ["error"]
+
+
+def test_a_module_that_imports_once_only(project: Any) -> None:
+    text = "import os\nos.mkdir('made')\n" + BOUND.format("relu", "f")
+    project.write("imports_once.py", text)
+    result = project.run("--subject", "imports_once", jobs=1, examples=3)
+    assert result.exit_code == 2, result.output
+    assert "imports_once does not import: FileExistsError" in result.output
+    [subject] = project.latest()["subjects"]
+    assert (subject["name"], subject["line"], subject["verdict"]) == ("f", 8, "error")
+
+
+def test_the_file_of_a_module(project: Any) -> None:
+    project.write("random.py", BOUND.format("relu", "f"))
+    taken = sys.modules.get("random")
+    assert project.run("--subject", "random.py", examples=3).exit_code == 0
+    assert sys.modules.get("random") is taken
+    assert [s["name"] for s in project.latest()["subjects"]] == ["f"]
+    assert "nowhere.py: no such file" in project.run("--subject", "nowhere.py").output
+
+
+def test_a_missing_path_costs_itself_only(project: Any, page: Callable[..., str]) -> None:
+    project.specs("specs/right.py", page("right"))
+    (project.path / "bare").mkdir()
+    result = project.run("nowhere.py", "specs", "bare", examples=3)
+    assert result.exit_code == 2, result.output
+    assert "nowhere.py\n  no such file or folder" in result.output
+    assert "bare\n  no spec file (*.py) in this folder" in result.output
+    assert {s["name"]: s["verdict"] for s in project.latest()["subjects"]} == {"right": "pass", "nowhere.py": "error", "bare": "error"}
+    listed = project.gradcheck("list", "specs", "nowhere.py")
+    assert listed.exit_code == 2
+    assert "nowhere.py: no such file or folder" in listed.output
+    assert "right" in listed.output
+
+
+def test_a_name_that_may_stand_in_a_broken_file(project: Any, page: Callable[..., str]) -> None:
+    project.specs("specs/a.py", page("right"))
+    project.write("specs/b.py", "import nothing_of_this_name\n")
+    result = project.run("specs", "other")
+    assert result.exit_code == 2
+    assert "there is no spec 'other'. specs/b.py:1 could not be loaded: it does not import" in result.output
 
 
 def test_an_alias_is_judged_once(project: Any) -> None:

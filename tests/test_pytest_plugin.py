@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
 
+import gradcheck
+
 pytest_plugins = ["pytester"]
+
+# pytester forgets what a session in this process imports, and neither torch nor Hypothesis bears to be imported twice.
+for name in ("torch", "hypothesis.strategies", *(m.name for m in pkgutil.walk_packages(gradcheck.__path__, "gradcheck."))):
+    import_module(name)
 
 FAST = ("-p", "no:cacheprovider", "-p", "no:randomly", "--gradcheck-examples", "5")
 HALF = {"vjp": "return x * dy"}
@@ -53,6 +61,12 @@ def test_a_wrong_folder_is_wrong_use(pytester: pytest.Pytester, where: str) -> N
     result = pytester.runpytest_inprocess("--gradcheck-specs", where, *FAST)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: --gradcheck-specs: {where}: *"])
+
+
+def test_a_wrong_folder_among_others_is_a_failure(specs: pytest.Pytester) -> None:
+    result = specs.runpytest_inprocess("--gradcheck-specs", "nowhere", "--gradcheck-specs", "specs/a.py", *FAST)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["nowhere: no such file or folder"])
 
 
 @pytest.mark.parametrize(("option", "value"), [("examples", "0"), ("seed", "-1"), ("examples", "many")])
@@ -103,6 +117,52 @@ def test_the_fixture(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess(*FAST)
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*G102 gradient off by a constant factor*", "*suspect *"])
+
+
+def test_what_fails_shows_none_of_our_code(specs: pytest.Pytester) -> None:
+    specs.makepyfile(
+        """
+        import numpy as np
+        import gradcheck as gc
+
+        X = np.array([1.0, 2.0])
+
+        def square(x):
+            return x * x
+
+        def half(dy, x):
+            return x * dy
+
+        def test_fixture(gradcheck):
+            gradcheck(square, half, X)
+
+        def test_raise():
+            gc.check(square, half, X).raise_if_failed()
+
+        def test_assert(gradcheck):
+            assert gradcheck.check(square, half, X)
+
+        def test_passed():
+            assert gc.check(square, half, X).passed
+
+        def test_wrong_use(gradcheck):
+            gradcheck(square, half, [1.0])
+
+        def test_wrong_use_of_check():
+            gc.check(square, half, [1.0])
+        """
+    )
+    result = specs.runpytest_inprocess("--gradcheck-specs", "specs/a.py", *FAST)
+    result.assert_outcomes(passed=1, failed=7)
+    result.stdout.fnmatch_lines_random(
+        [
+            "E *assert <Result square: fail, G102 x>",
+            "E *where False = <Result square: fail, G102 x>.passed",
+            "E *x is a list, give np.asarray(x, dtype=float)",
+        ]
+    )
+    for ours in ("api.py:", "findings.py:", "pytest_plugin.py:", "raise CheckFailed", "raise UsageError", "runtest"):
+        assert ours not in result.stdout.str()
 
 
 def test_a_session_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester) -> None:

@@ -22,6 +22,7 @@ from gradcheck.subject import (
     NumpyPair,
     ReturnsNothing,
     TorchCallable,
+    Unbound,
     WrongCount,
     bind,
     house,
@@ -30,6 +31,7 @@ from gradcheck.subject import (
     import_module,
     locate,
     on_show,
+    provided,
     reference,
     takes_output,
 )
@@ -311,18 +313,44 @@ def test_a_module_provides_what_it_binds_and_what_is_named(project: Path) -> Non
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: import_module("subjects_missing"), "--subject subjects_missing does not import: ModuleNotFoundError"),
+        (lambda: import_module("subjects_missing"), "subjects_missing does not import: ModuleNotFoundError"),
         (lambda: import_module("subjects_missing.py"), "no such file"),
         (lambda: import_module("subjects_broken"), r"does not import: ZeroDivisionError: .*subjects_broken\.py:2"),
         (lambda: import_module("subjects_exit"), "does not import: SystemExit"),
-        (
-            lambda: implementations("p.toml", {"relu": "subjects_bound:plane"}),
-            "subjects_bound has no function 'plane'. Did you mean 'plain'",
-        ),
-        (lambda: implementations("p.toml", {"relu": "subjects_bound:number"}), "has no function 'number'"),
-        (lambda: implementations("p.toml", {"relu": {"vjp": "subjects_bound:plain"}}), 'give "module:function", or a table'),
     ],
 )
 def test_slips_are_told(call: Callable[[], Any], message: str, project: Path) -> None:
     with pytest.raises(SpecError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("subjects_bound:plane", "subjects_bound has no function 'plane'. Did you mean 'plain'?"),
+        ("subjects_bound:number", "subjects_bound has no function 'number'."),
+        ("subjects_missing:f", "subjects_missing does not import: ModuleNotFoundError: No module named 'subjects_missing'"),
+        ({"forward": "subjects_bound:plain", "vjp": "subjects_exit:f"}, "subjects_exit does not import: SystemExit: 1"),
+        ({"vjp": "subjects_bound:plain"}, 'give "module:function", or a table with forward and vjp'),
+    ],
+)
+def test_an_entry_that_names_nothing_stands_apart(entry: Any, reason: str, project: Path) -> None:
+    named = {"relu": entry, "silu": "subjects_bound:plain"}
+    broken, right = provided("p.toml", named)
+    assert isinstance(broken, Unbound)
+    assert broken.spec == "relu"
+    assert broken.reason.startswith(f"[tool.gradcheck.subjects] relu: {reason}")
+    assert implementations("p.toml", named) == [right]
+
+
+def test_a_file_is_no_other_module(project: Path) -> None:
+    (project / "json.py").write_text("from dataclasses import dataclass\n@dataclass\nclass C:\n    x: int\n")
+    before = sys.modules.get("json")
+    made = import_module("json.py")
+    assert made.C(1).x == 1
+    assert import_module(str(project / "json.py")) is made
+    assert sys.modules.get("json") is before
+    with pytest.raises(SpecError, match=r"subjects_broken\.py does not import"):
+        import_module("subjects_broken.py")
+    with pytest.raises(SpecError, match=r"subjects_broken\.py does not import"):
+        import_module("subjects_broken.py")

@@ -18,10 +18,11 @@ from flint import arb
 
 from gradcheck.exact import balls
 from gradcheck.exact.balls import ball
-from gradcheck.exact.errors import NotExact
+from gradcheck.exact.errors import NotExact, outward
 
 Ints = Any
 FLOAT64 = np.dtype(np.float64)
+_REAL_ONLY = "write it with real numbers"
 
 
 class Work:
@@ -40,6 +41,7 @@ def _raw(value: Any) -> Any:
 
 
 _to_balls = np.frompyfunc(ball, 1, 1)
+_finite_to_balls = np.frompyfunc(arb, 1, 1)
 
 
 def lift(value: Any) -> np.ndarray:
@@ -50,9 +52,11 @@ def lift(value: Any) -> np.ndarray:
         return np.stack([lift(v) for v in value]) if value else np.empty(0, dtype=object)
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
-        raise NotExact(f"an array of dtype {array.dtype} cannot be made exact")
+        raise NotExact(f"an array of dtype {array.dtype} cannot be made exact", _REAL_ONLY if array.dtype.kind == "c" else "")
+    if array.dtype == FLOAT64 and np.isfinite(array).all():
+        return _as_object(_finite_to_balls(array))
     if array.dtype == np.longdouble and np.longdouble is not np.float64:
-        raise NotExact("longdouble constants cannot be made exact")
+        raise NotExact("longdouble constants cannot be made exact", "use np.float64")
     return _as_object(_to_balls(array.astype(object) if array.dtype.kind != "O" else array))
 
 
@@ -129,7 +133,7 @@ _remainder = np.frompyfunc(balls.remainder, 2, 1)
 def _index(key: Any) -> Any:
     """An index without exact parts: exact booleans or floats never index an array."""
     if type(key) is ExactArray:
-        raise NotExact("an exact (floating) array is used as an index")
+        raise NotExact("an exact (floating) array is used as an index", "turn it into integers with .astype(int)")
     return tuple(_index(k) for k in key) if type(key) is tuple else key
 
 
@@ -172,13 +176,13 @@ class ExactArray:
         return apply_function(function, args, kwargs)
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        raise NotExact("exact values are put into a float array")
+        raise NotExact("exact values are put into a float array", outward())
 
     def __float__(self) -> float:
-        raise NotExact("an exact value is turned into a float")
+        raise NotExact("an exact value is turned into a float", outward(cast=True))
 
     def __complex__(self) -> complex:
-        raise NotExact("an exact value is turned into a complex number")
+        raise NotExact("an exact value is turned into a complex number", _REAL_ONLY)
 
     def __int__(self) -> int:
         return balls.integer(self._only())
@@ -342,7 +346,7 @@ class ExactArray:
         if kind in "iu":
             whole = np.frompyfunc(balls.integer, 1, 1)(self.balls_)
             return whole.astype(dtype) if self.ndim else np.dtype(dtype).type(whole)
-        raise NotExact(f"exact values are turned into dtype {np.dtype(dtype)}")
+        raise NotExact(f"exact values are turned into dtype {np.dtype(dtype)}", _REAL_ONLY if kind == "c" else "drop the cast")
 
     def __getattr__(self, name: str) -> Any:
         """Reductions and the other methods are those of the functions of the same name."""

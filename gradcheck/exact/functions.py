@@ -20,7 +20,7 @@ from flint import arb
 from gradcheck.exact import balls
 from gradcheck.exact.array import ExactArray, Work, lift, wrap
 from gradcheck.exact.balls import HALF, ONE, TWO, ZERO
-from gradcheck.exact.errors import NotExact
+from gradcheck.exact.errors import NotExact, outward
 
 _UNARY: dict[str, Callable[[arb], Any]] = {
     "exp": arb.exp, "log": balls.log, "sqrt": arb.sqrt, "expm1": arb.expm1, "log1p": arb.log1p,
@@ -61,6 +61,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
     "divide": operator.truediv, "true_divide": operator.truediv, "matmul": np.matmul,
 }  # fmt: skip
+_LOOP = "write it as a loop"
 TESTS = {name: np.frompyfunc(f, n, 1) for name, (n, f) in _TESTS.items()}
 _FOLDS: dict[str, tuple[Callable[[arb, arb], arb], arb | None]] = {
     "add": (operator.add, ZERO), "multiply": (operator.mul, ONE),
@@ -86,7 +87,7 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
     elif method == "at":
         return _ufunc_at(name, *inputs)
     else:
-        raise NotExact(f"np.{name}.{method} has no exact counterpart")
+        raise NotExact(f"np.{name}.{method} has no exact counterpart", f"use np.{name}.reduce on slices")
     return result if out is None else deliver(result, out[0])
 
 
@@ -97,7 +98,7 @@ def deliver(result: Any, out: Any) -> Any:
     elif isinstance(out, np.ndarray) and type(result) is not ExactArray:
         out[...] = result
     else:
-        raise NotExact("exact values are written into a float array through out=")
+        raise NotExact("exact values are written into a float array through out=", outward())
     return out
 
 
@@ -119,7 +120,7 @@ def _masked(name: str, inputs: tuple[Any, ...], out: Any, mask: Any) -> Any:
     made = ExactArray(lift(out[0]).copy() if out is not None else np.full(data[0].shape, ZERO, dtype=object))
     chosen = _call(name, tuple(ExactArray(d[where]) for d in data))
     if type(chosen) is not ExactArray:
-        raise NotExact(f"np.{name} with where=")
+        raise NotExact(f"np.{name} with where= has no exact counterpart", "use np.where")
     made.balls_[where] = chosen.balls_
     return made
 
@@ -165,14 +166,14 @@ def _ufunc_reduce(name: str, value: Any, axis: Any = 0, keepdims: bool = False, 
     if name in ("logical_and", "logical_or"):
         return (np.all if name == "logical_and" else np.any)(value.astype(bool), axis=axis, keepdims=keepdims)
     if name not in _FOLDS:
-        raise NotExact(f"np.{name}.reduce has no exact counterpart")
+        raise NotExact(f"np.{name}.reduce has no exact counterpart", _LOOP)
     return fold(name, value, axis, keepdims, None if initial is np._NoValue else initial, where)
 
 
 def accumulate(name: str, value: Any, axis: Any = 0, **_: Any) -> Any:
     """``np.cumsum`` and its like."""
     if name not in _FOLDS:
-        raise NotExact(f"np.{name}.accumulate has no exact counterpart")
+        raise NotExact(f"np.{name}.accumulate has no exact counterpart", _LOOP)
     data = lift(value)
     Work.steps += data.shape[axis] if data.ndim else 1
     return wrap(lift(np.frompyfunc(_FOLDS[name][0], 2, 1).accumulate(data, axis=axis)) if data.size else data.copy())
@@ -180,10 +181,10 @@ def accumulate(name: str, value: Any, axis: Any = 0, **_: Any) -> Any:
 
 def _ufunc_at(name: str, target: Any, indices: Any, *values: Any) -> None:
     if type(target) is not ExactArray:
-        raise NotExact(f"exact values are put into a float array by np.{name}.at")
+        raise NotExact(f"exact values are put into a float array by np.{name}.at", outward())
     function = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}.get(name)
     if function is None:
-        raise NotExact(f"np.{name}.at has no exact counterpart")
+        raise NotExact(f"np.{name}.at has no exact counterpart", "use np.add.at, or a loop")
     Work.steps += target.size
     function.at(target.balls_, indices, *(lift(v) for v in values))
 
@@ -214,7 +215,7 @@ def _given(result: Any, out: Any) -> Any:
 
 def _floats_only(dtype: Any) -> None:
     if dtype is not None and np.dtype(dtype).kind != "f":
-        raise NotExact(f"exact values are reduced in dtype {np.dtype(dtype)}")
+        raise NotExact(f"exact values are reduced in dtype {np.dtype(dtype)}", "drop dtype=")
 
 
 def _reduction(name: str) -> Callable[..., Any]:
@@ -287,7 +288,7 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, *args: Any
 @_implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     if returned:
-        raise NotExact("np.average with returned=True has no exact counterpart")
+        raise NotExact("np.average with returned=True has no exact counterpart", "take np.sum of the weights")
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a) and axis is not None:
@@ -311,7 +312,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
 @_implements(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     if prepend is not np._NoValue or append is not np._NoValue:
-        raise NotExact("np.diff with prepend= or append= has no exact counterpart")
+        raise NotExact("np.diff with prepend= or append= has no exact counterpart", "use np.concatenate before it")
     for _ in range(n):
         a = wrap(np.diff(lift(a), axis=axis))
         Work.steps += 1
@@ -455,7 +456,7 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> bool:
 @_implements(np.einsum)
 def einsum(subscripts: Any, *operands: Any, out: Any = None, **_: Any) -> Any:
     if not isinstance(subscripts, str):
-        raise NotExact("np.einsum with lists of axes has no exact counterpart")
+        raise NotExact("np.einsum with lists of axes has no exact counterpart", "give the subscripts as a string")
     data = [lift(o) for o in operands]
     Work.steps += max(d.size for d in data)
     return _given(_outer(np.einsum(subscripts, *data)), out)
@@ -529,7 +530,7 @@ def _into_first(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def write(target: Any, *args: Any, **kwargs: Any) -> Any:
         if type(target) is not ExactArray:
-            raise NotExact(f"exact values are put into a float array by np.{function.__name__}")
+            raise NotExact(f"exact values are put into a float array by np.{function.__name__}", outward())
         bound = parameters.bind(target.balls_, *args, **kwargs)
         bound.arguments[values] = lift(bound.arguments[values])
         return function(*bound.args, **bound.kwargs)
@@ -586,7 +587,7 @@ def apply_function(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         raise NotExact(f"{function.__module__}.{function.__name__} has no exact counterpart")
     out = kwargs.pop("out", None)
     if np.dtype(kwargs.pop("dtype", None) or float).kind != "f":
-        raise NotExact(f"np.{function.__name__} to a dtype that is not floating")
+        raise NotExact(f"np.{function.__name__} to a dtype that is not floating has no exact counterpart", "drop dtype=")
     if function in _CONTRACTIONS:
         Work.steps += max((np.size(_inner(a)) for a in args), default=1)
     result = _outer(function(*_inner(args), **{k: _inner(v) for k, v in kwargs.items()}))

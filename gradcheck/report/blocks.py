@@ -1,7 +1,7 @@
 """A finding as plain lines of at most 80 columns, in a fixed order of blocks.
 
-Code and title; subject, argument and index; the three ways side by side; the suspect; the likely
-cause; the smallest input; how to reproduce it. Plain ASCII, but for what it quotes.
+Code and title; subject, argument and index; the three ways side by side; what decided, if it was
+floats; the suspect; the likely cause; the smallest input; how to reproduce it. Plain ASCII, but for what it quotes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from gradcheck.findings import Finding, Result, Severity
+from gradcheck.findings import Finding, Result
 from gradcheck.report import arrays, view
 
 WIDTH = 80
-
-_ORDER = list(Severity)
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,10 @@ def finding_lines(result: Result, finding: Finding, width: int = WIDTH) -> list[
     rows = view.rows(finding)
     if rows:
         lines += [Line(""), *_table(rows, width)]
-    if finding.suspect or finding.cause:
+    said = {"way": view.way(result, finding), "suspect": view.suspect(finding), "cause": finding.cause}
+    if any(said.values()):
         lines.append(Line(""))
-        lines += _labelled("suspect", finding.suspect, width) if finding.suspect else []
-        lines += _labelled("cause", finding.cause, width) if finding.cause else []
+        lines += [line for label, text in said.items() if text for line in _labelled(label, text, width)]
     lines += _inputs(finding, width)
     lines += _reproduce(finding, width)
     return lines
@@ -61,7 +59,9 @@ def result_lines(result: Result, width: int = WIDTH) -> list[Line]:
     why = view.reason(result)
     if why and (not result.findings or result.measurements.get("reason")) and not result.passed:
         lines += [Line(text) for text in prose(why, width, "  ")]
-    for finding in sorted(result.findings, key=lambda f: _ORDER.index(f.severity)):
+    if not any(view.way(result, finding) for finding in result.findings):
+        lines += [Line(text) for text in prose(view.how(result), width, "  ")]
+    for finding in sorted(result.findings, key=view.rank):
         lines += [Line(""), *finding_lines(result, finding, width)]
     return lines
 
@@ -103,12 +103,10 @@ def _inputs(finding: Finding, width: int) -> list[Line]:
     example = finding.example
     if example is None:
         return []
-    lines = [Line(""), Line(f"  smallest input ({example.dtype}, seed {example.seed})", "head")]
-    given = [*example.arguments.items(), *example.extras.items()]
-    several = len(example.cotangents) > 1
-    given += [(f"cotangent {i}" if several else "cotangent", c) for i, c in enumerate(example.cotangents)]
+    title = "smallest input" if finding.id else "input"  # what check() was given is not made smaller
+    lines = [Line(""), Line(f"  {title} ({example.dtype}, seed {example.seed})", "head")]
     cut = False
-    for name, value in given:
+    for name, value in view.inputs(example):
         kind = arrays.kind(value)
         body = [view.clean(line) for line in arrays.shown(value, width - 6)]
         cut = cut or getattr(value, "size", 0) > arrays.SHOWN

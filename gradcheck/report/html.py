@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradcheck.findings import Finding, Report, Result, Verdict
 from gradcheck.report import arrays, view
@@ -58,6 +58,8 @@ class Shown:
     subject: str
     entry: str
     place: str
+    suspect: str
+    way: str
     rows: list[tuple[view.Row, Measure | None]]
     inputs: list[Input]
     command: str
@@ -143,7 +145,6 @@ def _shares(report: Report) -> list[tuple[str, int, float, float]]:
 
 def _subject(result: Result, shown: dict[tuple[int, int], Shown]) -> Subject:
     m = result.measurements
-    points = view.number(m.get("examples"))
     return Subject(
         name=view.clean(view.label(result)),
         kind="" if result.kind == "spec" else view.clean(f"{result.kind}, {result.convention}"),
@@ -154,9 +155,9 @@ def _subject(result: Result, shown: dict[tuple[int, int], Shown]) -> Subject:
         arithmetic=str(m.get("arithmetic", "")),
         amplification=_by_dtype(result),
         detects=measure(result.detects, ERROR_AXIS),
-        points="-" if points is None else f"{points:.0f}",
+        points=view.points(result),
         seconds=view.seconds(m.get("seconds")),
-        reason="" if result.passed or result.findings else view.clean(view.reason(result)),
+        reason=view.clean(view.how(result) or ("" if result.passed or result.findings else view.reason(result))),
         links=[(f.code, shown[id(result), id(f)].anchor) for f in result.findings],
     )
 
@@ -208,6 +209,8 @@ def _shown(result: Result, finding: Finding, anchor: str) -> Shown:
         subject=view.clean(view.label(result)),
         entry=view.clean(view.entry(finding)),
         place=view.clean(view.place(result, finding)),
+        suspect=view.clean(view.suspect(finding)),
+        way=view.clean(view.way(result, finding)),
         rows=[(row, None if row.error is None else measure(row.error, ERROR_AXIS)) for row in view.rows(finding)],
         inputs=_inputs(finding),
         command=view.clean(view.command(finding)),
@@ -219,9 +222,6 @@ def _inputs(finding: Finding) -> list[Input]:
     example = finding.example
     if example is None:
         return []
-    several = len(example.cotangents) > 1
-    given: list[tuple[str, Any]] = [*example.arguments.items(), *example.extras.items()]
-    given += [(f"cotangent {i}" if several else "cotangent", c) for i, c in enumerate(example.cotangents)]
     return [
         Input(
             view.clean(name),
@@ -229,5 +229,5 @@ def _inputs(finding: Finding) -> list[Input]:
             view.clean("\n".join(arrays.shown(value, whole=True))),
             getattr(value, "size", 0) > arrays.SHOWN,
         )
-        for name, value in given
+        for name, value in view.inputs(example)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
-from gradcheck.findings import Report, Result, Severity, Verdict
+from gradcheck.findings import Report, Result, Verdict
 from gradcheck.report import view
 from gradcheck.report.text import failure_text
 
@@ -53,7 +53,7 @@ def _case(result: Result) -> ET.Element:
         case.set("line", str(result.line))
     match result.verdict:
         case Verdict.FAIL:
-            first = min(result.findings, key=lambda f: list(Severity).index(f.severity), default=None)
+            first = min(result.findings, key=view.rank, default=None)
             message = f"{first.code} {view.title(first)}: {first.message}" if first else _why(result)
             if result.kind == "exhibit":
                 message = view.exhibit_line(result)

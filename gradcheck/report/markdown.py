@@ -34,6 +34,7 @@ def render(report: Report) -> str:
     if unwell:
         parts.append(_table(unwell))
     remarks = [f"- {escape(view.label(r))}: {escape(view.reason(r))}" for r in unwell if _unexplained(r)]
+    remarks += [f"- {escape(view.label(r))}: {escape(view.how(r))}" for r in judged if view.how(r)]
     wrong = [result for result in view.exhibits(report) if not result.passed]
     remarks += [f"- **{escape(view.label(r))}**: {escape(view.exhibit_line(r))}" for r in wrong]
     if remarks:
@@ -76,15 +77,15 @@ def _tail(report: Report, judged: list[Result]) -> list[str]:
 def _table(results: list[Result]) -> str:
     rows = [_HEAD, ["---", "---", *["--:"] * (len(_HEAD) - 2)]]
     for result in results:
-        m, worst = result.measurements, view.worst(result)
+        m = result.measurements
         rows.append(
             [
                 escape(view.label(result)),
                 f"**{result.verdict}**" if result.verdict in (Verdict.FAIL, Verdict.ERROR) else str(result.verdict),
                 view.brief(view.number(m.get("max_error"))),
-                f"{view.brief(worst.value)} {view.short_dtype(worst.dtype)}" if worst else "-",
+                view.amplified(result),
                 view.brief(result.detects),
-                view.full(m.get("examples")),
+                view.points(result),
                 view.seconds(m.get("seconds")),
             ]
         )

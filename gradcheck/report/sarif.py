@@ -55,7 +55,9 @@ def _rule(code: str, title: str) -> dict[str, Any]:
 def _result(result: Result, finding: Finding, index: int) -> dict[str, Any]:
     parts = [finding.message]
     parts += [f"Likely cause: {finding.cause}"] if finding.cause else []
-    parts += [f"Suspect: {finding.suspect}"] if finding.suspect else []
+    parts += [f"Suspect: {view.suspect(finding)}"] if finding.suspect else []
+    way = view.way(result, finding)
+    parts += [f"Way: {way}"] if way else []
     command = view.command(finding)
     parts += [f"Reproduce: {command}"] if command else []
     name = view.label(result)

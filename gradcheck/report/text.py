@@ -68,7 +68,22 @@ def summary_line(report: Report) -> str:
         return "Nothing was checked. 'gradcheck list' shows what there is."
     sentences = [f"{view.headline(report)}.", f"{view.tally(report)}, in {view.seconds(report.seconds)} s."]
     lines = prose(" ".join(sentences), WIDTH)
+    lines += prose(_in_floats(report), WIDTH, "Note: ", "      ")
     return "\n".join([*lines, *prose(_next(report), WIDTH, "Next: ", "      ")])
+
+
+def _in_floats(report: Report) -> str:
+    """Which subjects balls did not decide, and why the first was not; empty if there is none."""
+    found = [result for result in report.subjects if result.kind != "exhibit" and view.how(result)]
+    if not found:
+        return ""
+    others = len(found) - 1
+    more = f", and so {'was' if others == 1 else 'were'} {others} more" if others else ""
+    return _stopped(f"{view.label(found[0])} was {view.how(found[0])}{more}")
+
+
+def _stopped(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def _next(report: Report) -> str:
@@ -85,7 +100,7 @@ def _next(report: Report) -> str:
         if stuck:
             why = view.reason(stuck[0]).rstrip(".") or "no reason was recorded"
             advice = "; more --examples may decide it" if verdict is Verdict.INCONCLUSIVE else ""
-            return f"{view.label(stuck[0])}: {why}{advice}."
+            return _stopped(f"{view.label(stuck[0])}: {why}{advice}")
     # Zero would claim that the smallest error of all is caught; it is the largest that bounds them.
     limits = [r.detects for r in report.subjects if r.kind != "exhibit" and r.passed and r.detects is not None]
     if limits and counts.verdicts[Verdict.PASS]:
@@ -192,17 +207,14 @@ def _frame(encoding: str) -> Table:
 
 def _cells(result: Result, room: int, encoding: str) -> dict[str, Text]:
     m = result.measurements
-    worst = view.worst(result)
-    amplified = f"{view.brief(worst.value)} {view.short_dtype(worst.dtype)}" if worst else "-"
-    points = view.number(m.get("examples"))
     return {
         "subject": _text(_indented(fold(view.clean(view.label(result)), room - 1)), encoding),
         "verdict": _text(str(result.verdict), encoding, VERDICTS[result.verdict]),
         "mathematics": _judged(view.brief(view.number(m.get("max_error"))), m.get("mathematics"), encoding),
         "autograd": _text(view.brief(dict(view.ways(result))["autograd"]), encoding),
-        "arithmetic": _judged(amplified, m.get("arithmetic"), encoding),
+        "arithmetic": _judged(view.amplified(result), m.get("arithmetic"), encoding),
         "detects": _text(view.brief(result.detects), encoding),
-        "points": _text("-" if points is None else f"{points:.0f}", encoding),
+        "points": _text(view.points(result), encoding),
         "seconds": _text(view.seconds(m.get("seconds")), encoding),
     }
 

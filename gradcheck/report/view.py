@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradcheck.findings import Finding, Report, Result, Severity, Verdict
+from gradcheck.findings import Example, Finding, Report, Result, Severity, Verdict
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 
@@ -138,8 +138,12 @@ def counted(report: Report) -> Iterator[tuple[Result, Finding]]:
         for result, finding in report.findings
         if result.kind != "exhibit" or (not result.passed and finding.code not in expects(result))
     ]
-    order = list(Severity)
-    yield from sorted(pairs, key=lambda pair: order.index(pair[1].severity))
+    yield from sorted(pairs, key=lambda pair: rank(pair[1]))
+
+
+def rank(finding: Finding) -> int:
+    """A key to sort by, the most severe first."""
+    return list(Severity).index(finding.severity)
 
 
 def count(report: Report) -> Counts:
@@ -201,6 +205,34 @@ def plural(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
+_POINTS = re.compile(r" \((\d+) points?\)$")
+
+
+def how(result: Result) -> str:
+    """``decided by float differences, because ...``; empty for what was decided in balls, or not at all."""
+    m = result.measurements
+    if result.verdict not in (Verdict.PASS, Verdict.FAIL) or m.get("way") not in ("float", "exact and float"):
+        return ""
+    reasons = _reasons(result)
+    counts = [_POINTS.search(why) for why in reasons]
+    where = ""
+    if m["way"] != "float" and reasons and all(counts):
+        where = f" at {sum(int(found[1]) for found in counts if found)} of {plural(m.get('examples', 0), 'point')}"
+    because = "; ".join(_POINTS.sub("", why) for why in reasons)
+    return f"decided by float differences{where}" + (f", because {because}" if because else "")
+
+
+def way(result: Result, finding: Finding) -> str:
+    """How ``finding`` was decided, if floats may have: it is about a gradient or a value."""
+    return how(result) if finding.code[0] in "GV" else ""
+
+
+def _reasons(result: Result) -> list[str]:
+    """Why the subject did not run in balls, where it did not."""
+    given = result.measurements.get("why_not_exact") or ()
+    return [given] if isinstance(given, str) else [str(why) for why in given]
+
+
 def reason(result: Result) -> str:
     """Why a subject has neither passed nor failed, in a sentence; empty when nothing says so."""
     m = result.measurements
@@ -212,9 +244,8 @@ def reason(result: Result) -> str:
     if isinstance(undecided, Mapping) and undecided:
         cases = [f"{why} ({plural(n, 'point')})" if isinstance(n, int) else f"{why} ({n})" for why, n in undecided.items()]
         parts.append(f"undecided: {', '.join(cases)}")
-    inexact = m.get("why_not_exact")
-    if inexact:
-        parts.append("not exact: " + "; ".join([inexact] if isinstance(inexact, str) else map(str, inexact)))
+    if _reasons(result):
+        parts.append(f"not exact: {'; '.join(_reasons(result))}")
     return ". ".join(parts) or next((f.message for f in result.findings), "")
 
 
@@ -279,9 +310,38 @@ def worst(result: Result) -> Amplification | None:
     return max(amplifications(result), key=lambda a: badness(a.value), default=None)
 
 
+def amplified(result: Result) -> str:
+    """The worst amplification and its dtype: ``2.4 f32``; a hyphen for none."""
+    found = worst(result)
+    return f"{brief(found.value)} {short_dtype(found.dtype)}" if found else "-"
+
+
+def points(result: Result) -> str:
+    """How many points were evaluated."""
+    found = number(result.measurements.get("examples"))
+    return "-" if found is None else f"{found:.0f}"
+
+
 def badness(value: float) -> tuple[bool, float]:
     """A key to sort by; NaN is worse than anything."""
     return math.isnan(value), value
+
+
+_STOP = frozenset(("a", "an", "is", "it", "its", "of", "own", "the"))
+
+
+def suspect(finding: Finding) -> str:
+    """The suspect, and why it is one, unless the message has said so."""
+    who, _, why = finding.suspect.partition(": ")
+    telling = set(re.findall(r"\w+", why)) - _STOP
+    return who if telling <= set(re.findall(r"\w+", finding.message)) else finding.suspect
+
+
+def inputs(example: Example) -> list[tuple[str, Any]]:
+    """Arguments, what a law drew beside them, and cotangents, by name."""
+    several = len(example.cotangents) > 1
+    cotangents = [(f"cotangent {i}" if several else "cotangent", c) for i, c in enumerate(example.cotangents)]
+    return [*example.arguments.items(), *example.extras.items(), *cotangents]
 
 
 def entry(finding: Finding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import linecache
 import operator
 import pickle
 import struct
@@ -479,6 +480,38 @@ def test_a_buffer_that_no_stand_in_made_is_refused_at_its_line(source: str, both
         settle(functools.partial(raise_, raised.value), lambda _: True)
     assert refused.value.line == "user_code.py:4"
     assert not buf.any()
+
+
+HIDDEN = {
+    "import numpy as np; b = np.zeros(4); b[:] = V; return b": "move the import of numpy out of the function",
+    "import math; return math.exp(S)": "move the import of math out of the function",
+    "return float(S)": "drop float(...)",
+    "return np.array([float(v) for v in V])": "drop float(...)",
+    "buf[:] = V; return buf": "make the array in the function, with np.zeros_like(x)",
+    "buf[0] = S; return buf": "make the array in the function, with np.zeros_like(x)",
+    "np.add(V, V, out=buf); return buf": "make the array in the function, with np.zeros_like(x)",
+    "np.add.at(buf, [0], V[:1]); return buf": "make the array in the function, with np.zeros_like(x)",
+    "return V.astype(complex)": "write it with real numbers",
+    "return V[S]": "turn it into integers with .astype(int)",
+    "return V * np.longdouble(1)": "use np.float64",
+    "return np.subtract.accumulate(V)": "write it as a loop",
+}
+
+
+@pytest.mark.parametrize("source", HIDDEN)
+def test_a_refusal_says_what_to_do_instead(source: str, both_ways: Any) -> None:
+    # What the code is read from, for its text to be found.
+    body = "\n".join(f"    {line}" for line in source.split("; "))
+    text = f"def f(A, B, V, T, S, Z):\n{body}\n"
+    linecache.cache["user_code.py"] = (len(text), None, text.splitlines(keepends=True), "user_code.py")
+    with pytest.raises(Exception, match=r".") as raised:
+        both_ways.in_balls(both_ways.function(source, buf=np.zeros(4)))
+    with pytest.raises(NotExact) as refused:
+        settle(functools.partial(raise_, raised.value), lambda _: True)
+    del linecache.cache["user_code.py"]
+    assert refused.value.remedy == HIDDEN[source]
+    assert str(refused.value).endswith(f"); {HIDDEN[source]}")
+    assert "\n" not in str(refused.value)
 
 
 def test_refusals_name_the_users_line_not_the_librarys() -> None:

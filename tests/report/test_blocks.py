@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gradcheck.findings import Example
+from gradcheck.findings import Example, Verdict
 from gradcheck.report import blocks
 
 
@@ -113,6 +113,26 @@ def test_a_finding_with_nothing_but_a_message(report, note_finding):
         "  reproduce",
         "    gradcheck explain G115",
     ]
+
+
+def test_what_floats_decided_is_told_once(report):
+    why = {"way": "float", "why_not_exact": ["np.x has no exact counterpart (a.py:3) (60 points)"]}
+    result = report.subjects[4]
+    result = dataclasses.replace(result, measurements={**result.measurements, **why})
+    line = "  way       decided by float differences, because np.x has no exact counterpart\n            (a.py:3)\n  suspect "
+    assert line in text(result, result.findings[0])
+    whole = "\n".join(line.text for line in blocks.result_lines(result))
+    assert whole.count("float differences") == 1
+    passed = dataclasses.replace(result, verdict=Verdict.PASS, findings=())
+    assert [line.text for line in blocks.result_lines(passed)][2:] == [
+        "  decided by float differences, because np.x has no exact counterpart (a.py:3)"
+    ]
+
+
+def test_an_input_that_was_given_is_not_called_the_smallest(report):
+    result = report.subjects[4]
+    given = dataclasses.replace(result.findings[0], id="", reproduce="")
+    assert "\n  input (float64, seed 7)\n" in text(result, given)
 
 
 def test_fold_breaks_between_words():

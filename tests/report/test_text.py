@@ -172,6 +172,23 @@ def test_the_summary_explains_the_undecided(report):
     assert "--examples" in got
 
 
+def test_the_summary_says_what_floats_decided(clean_report):
+    why = {"way": "float", "why_not_exact": ["np.x has no exact counterpart (a.py:3) (60 points)"]}
+    subjects = [
+        dataclasses.replace(s, measurements={**s.measurements, **why}) if s.kind != "exhibit" else s for s in clean_report.subjects
+    ]
+    one = text.summary_line(dataclasses.replace(clean_report, subjects=(subjects[0], clean_report.subjects[1])))
+    said = "Note: softmax was decided by float differences, because np.x has no exact counterpart (a.py:3)"
+    assert f"{said}. Next: " in " ".join(one.split())
+    both = text.summary_line(dataclasses.replace(clean_report, subjects=tuple(subjects)))
+    assert f"{said}, and so was 1 more. Next: " in " ".join(both.split())
+
+
+def test_a_question_is_not_followed_by_a_full_stop():
+    lost = Result("a.py", "f", 1, "submission", "submission", None, Verdict.ERROR, None, {"reason": "Did you mean 'g'?"})
+    assert text.summary_line(Report({}, {}, {}, (lost,))).endswith("Next: f: Did you mean 'g'?")
+
+
 def test_the_summary_of_nothing_says_where_to_look():
     assert "gradcheck list" in text.summary_line(Report({}, {}, {}, ()))
 

@@ -66,6 +66,44 @@ def test_nan_is_the_worst_amplification():
     assert view.worst(result()) is None
 
 
+@pytest.mark.parametrize(
+    ("verdict", "measurements", "text"),
+    [
+        (Verdict.PASS, {"way": "exact", "why_not_exact": []}, ""),
+        (Verdict.PASS, {}, ""),
+        (Verdict.PASS, {"way": "float", "why_not_exact": []}, "decided by float differences"),
+        (Verdict.FAIL, {"way": "float", "why_not_exact": ["A (a.py:1) (9 points)"]}, "decided by float differences, because A (a.py:1)"),
+        (
+            Verdict.PASS,
+            {"way": "exact and float", "examples": 20, "why_not_exact": ["A (a.py:1); drop it (2 points)", "B (1 points)"]},
+            "decided by float differences at 3 of 20 points, because A (a.py:1); drop it; B",
+        ),
+        (Verdict.INCONCLUSIVE, {"way": "float", "why_not_exact": ["A"]}, ""),
+    ],
+)
+def test_how_it_was_decided(verdict, measurements, text):
+    assert view.how(result(verdict=verdict, **measurements)) == text
+
+
+@pytest.mark.parametrize(
+    ("message", "suspect", "shown"),
+    [
+        (
+            "the gradient of x is not the derivative of the forward",
+            "the backward: it is not the derivative of its own forward",
+            "the backward",
+        ),
+        ("the gradient of x is not the derivative of the forward", "the backward: numeric and autograd agree", None),
+        ("the gradient of x is minus the derivative", "the backward: it is not the derivative of its own forward", None),
+        ("m", "the forward", None),
+        ("m", "", None),
+    ],
+)
+def test_a_suspect_does_not_repeat_the_message(message, suspect, shown):
+    found = Finding("G101", "r", Severity.ERROR, message, suspect=suspect)
+    assert view.suspect(found) == (suspect if shown is None else shown)
+
+
 def finding(code, severity=Severity.ERROR):
     return Finding(code, "r", severity, "m")
 
