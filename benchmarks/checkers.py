@@ -75,6 +75,10 @@ class Slipped:
     def location(self) -> tuple[str, int | None, int | None]:
         return self.inner.location
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        return self.inner.functions
+
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         return self.inner.value(primals)
 

@@ -191,7 +191,7 @@ def _rough_errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any]) -> Row
     with np.errstate(all="ignore"):
         known = np.abs(value) <= float(np.finfo(dtype).max) * (1 - 2.0**-8)
         ulp = spacing(np.where(known, value, 1.0), dtype)
-        error = np.where(c == value, 0.0, np.abs(c - value)) + np.where(c == value, 0.0, np.spacing(np.abs(value)) / 2)
+        error = np.where(c == value, 0.0, np.abs(c - value) + np.spacing(np.abs(value)) / 2)
     error = np.where(known, np.where(np.isfinite(c), error, np.inf), 0.0)
     return error, ulp, value
 

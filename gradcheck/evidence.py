@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.accuracy import Accuracy, judge, unavoidable_error
+from gradcheck.bounds import START_BITS
 from gradcheck.compare import accurate
 from gradcheck.exact.array import lift
 from gradcheck.exact.errors import NotExact, Undecided
@@ -22,6 +23,7 @@ from gradcheck.subject import Subject
 from gradcheck.values import ValueEvidence, compare_values
 from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, run
 from gradcheck.ways.autograd import Reference
+from gradcheck.ways.numeric import smallest_exponent
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def _gather(subject: Subject, point: Point, reference: Subject | None, laws: Seq
 def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
     subject, point, floats = found.subject, found.point, found.run
     exactly = Exactly(subject, list(point.primals.values()), floats.cotangents, point.dtype)
-    values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys))
+    start = START_BITS - smallest_exponent(list(point.primals.values()))
+    values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys), start)
     objects = [lift(y) for y in values]
     inputs = [list(point.primals.values())[k] for k in differentiable(subject)]
     unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)

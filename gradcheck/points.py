@@ -51,7 +51,8 @@ class Point:
 
 
 def _spread(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(rng.choice((-1.0, 1.0), shape) * np.exp2(rng.uniform(-1, 1, shape)))
+    signed = rng.uniform(-2, 2, shape)
+    return np.asarray(np.copysign(np.exp2(np.abs(signed) - 1), signed))
 
 
 def replayed(example: Example) -> Point:

@@ -177,7 +177,7 @@ def gradient_mismatch(evidence: Evidence) -> Iterator[Match]:
     """
     for g in _mismatches(evidence):
         message = f"the gradient of {g.argument} is not the derivative of the forward"
-        yield _explain("G101", g, message, cause="unknown: start from the smallest input above" if g.claimed is not None else "")
+        yield _explain("G101", g, message, cause="unknown: start from the input that shows it" if g.claimed is not None else "")
 
 
 @rule("G102", "gradient off by a constant factor")
