@@ -15,7 +15,7 @@ import numpy as np
 from gradcheck.catalog import load
 from gradcheck.diagnosis import Sightings
 from gradcheck.errors import UsageError
-from gradcheck.evidence import ALL, gather
+from gradcheck.evidence import gather
 from gradcheck.examine import Settings, Tally, conclude, examine, finding
 from gradcheck.findings import Result
 from gradcheck.points import Point
@@ -61,7 +61,8 @@ def check(
     compares with its torch reference too; without ``vjp``, ``forward`` is a torch callable.
 
     ``cotangent`` (an array, or a tuple of them for several outputs) replaces the random one;
-    ``select`` and ``ignore`` are codes or prefixes of codes, such as "G" or ("G", "N101").
+    ``select`` and ``ignore`` are codes or prefixes of codes, such as "G" or ("G", "N101"); where
+    no N counts, the mathematics alone is looked at.
     Raises ``UsageError`` for arguments that fit none of these.
     """
     for name, value, smallest in (("examples", examples, 1), ("seed", seed, 0)):
@@ -203,7 +204,7 @@ def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
 def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     started = time.perf_counter()
     tally, sightings = Tally(), Sightings()
-    evidence = gather(subject, point, parts=ALL - {"classical"})
+    evidence = gather(subject, point, parts=settings.parts - {"classical"})
     tally.add(evidence)
     matches = match(evidence)
     sightings.add(point, matches, right_gradients(evidence))

@@ -46,6 +46,11 @@ class Settings:
         """Whether findings of ``code`` are wanted; prefixes such as "G" or "N10" work."""
         return (not self.select or code.startswith(self.select)) and not (self.ignore and code.startswith(self.ignore))
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """What has to be measured for the codes that count: without any N, no arithmetic."""
+        return ALL if any(self.counts(code) for code in rules() if code[0] == "N") else ALL - {"arithmetic"}
+
 
 @dataclass
 class Tally:
@@ -118,7 +123,7 @@ def examine(
     tally, sightings = Tally(), Sightings()
     memory: dict[str, list[Match]] = {}
 
-    def look(point: Point, parts: frozenset[str] = ALL) -> tuple[Evidence, list[Match]]:
+    def look(point: Point, parts: frozenset[str] = settings.parts) -> tuple[Evidence, list[Match]]:
         evidence = gather(subject, point, reference, laws, parts)
         return evidence, match(evidence)
 

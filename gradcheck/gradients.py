@@ -119,16 +119,26 @@ def measure_gradient(
         reference=reference,
         like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,
     )
-    if found.analytic is not None and found.analytic.is_finite() and found.numeric.is_finite():
-        difference = abs(found.analytic - found.numeric)
-        meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
-        if (difference <= EXACT_AGREEMENT * found.scale or _both_null(found, bits)) and not meets:
-            detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
-            error = float((difference / found.scale).mid()) if found.scale > 0 else 0.0
-            return replace(evidence, agreement="equal", error=error, detects=detected), sound
+    meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
+    if _agree(found, bits) and not meets:
+        detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
+        error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
+        return replace(evidence, agreement="equal", error=error, detects=detected), sound
     if torch_side is not None and _doubtful(evidence, forward_wrong):
         evidence = replace(evidence, like_reference=torch_side.has_gradient(i, exactly.cotangents, claimed))
     return _localised(at, evidence, found, bits, unavoidable), sound
+
+
+def agrees(exactly: Exactly, point: Point, i: int) -> bool:
+    """Whether the ``i``-th gradient is right along the point's direction: the exact check by itself, and no evidence."""
+    at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
+    return _agree(*settle(at.along_direction, _is_sure, start=START_BITS - at.exponent))
+
+
+def _agree(found: _Along, bits: int) -> bool:
+    if not found.difference.is_finite():
+        return False
+    return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _both_null(found, bits)
 
 
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
@@ -147,6 +157,11 @@ class _Along:
     analytic: arb | None
     scale: arb
     sides: Sides
+
+    @property
+    def difference(self) -> arb:
+        """Between the two ways; NaN without a gradient of the right shape."""
+        return arb.nan() if self.analytic is None else abs(self.analytic - self.numeric)
 
 
 class _Argument:
@@ -239,7 +254,7 @@ class _Argument:
 def _is_sure(found: _Along) -> bool:
     if found.analytic is None:
         return True
-    difference = found.analytic - found.numeric
+    difference = found.difference
     if is_lost(difference) or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
         return True
     return is_null(found.numeric) and is_null(found.analytic)
