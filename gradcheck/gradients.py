@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +52,7 @@ class GradientEvidence:
     subgradients; ``excused`` is what rounded constants explain of each, ``bits`` the precision of
     ``local``. ``together`` names the arguments whose gradients, each in range at a kink, are no
     subgradient together: ``outside`` has the slope. ``scale`` is the sum of the magnitudes of the terms of the analytic slope, to which
-    errors are relative. ``variants`` names changed constants of the forward for which the backward
+    errors are relative. ``variants`` are the changed constants of the code with which the gradient
     would be right. ``detects`` is the smallest relative error that would have shown.
     """
 
@@ -75,7 +76,7 @@ class GradientEvidence:
     computed: np.ndarray | None = None
     reference: np.ndarray | None = None
     like_reference: bool | None = None
-    variants: tuple[str, ...] = ()
+    variants: tuple[Variation, ...] = ()
     scale: float = 0.0
     error: float = 0.0
     detects: float = math.inf
@@ -234,21 +235,21 @@ class _Argument:
         if found.analytic is None or claimed is None:
             return False
         try:
-            with variation.active():
-                primals = variation.primals(exactly.primals)
-                evaluate = variation.evaluate or exactly.at
-                here = evaluate(primals)
-                if variation.both:
-                    claimed = lift(exactly.gradient_at(primals, exactly.cotangents, here)[self.i])
-                known = np.array([c.is_finite() for c in claimed.ravel()], dtype=bool).reshape(self.shape)
-                direction = lift(np.where(known, self.direction, 0.0))
-                both = sides(evaluate, primals, here, {self.k: direction}, self.exponent)
+            primals = variation.primals(exactly.primals)
+            if variation.part != "forward":
+                with variation.active():
+                    claimed = lift(exactly.gradient_at(primals, exactly.cotangents, exactly.at(primals))[self.i])
+            known = np.array([c.is_finite() for c in claimed.ravel()], dtype=bool).reshape(self.shape)
+            direction = lift(np.where(known, self.direction, 0.0))
+            with variation.active() if variation.part != "backward" else nullcontext():
+                both = sides(exactly.at, primals, exactly.at(primals), {self.k: direction}, self.exponent)
                 numeric = central(exactly.cotangents, finite_only(both))
         except Exception:
             return False
         terms = [p * q for p, q in zip(claimed[known], direction[known], strict=True)]
         scale = sum((abs(t) for t in terms), abs(numeric))
-        return bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale) and not (variation.both and numeric.contains(0))
+        told = variation.part == "forward" or not numeric.contains(0)
+        return told and bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale)
 
 
 def _is_sure(found: _Along) -> bool:
@@ -292,7 +293,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="undecided", reason=meeting.reason)
     if wrong.any():
         with ctx.workprec(bits):
-            variants = tuple(v.description for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
+            variants = tuple(v for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
         index = furthest(found.claimed, local.numeric, wrong)
         unit = np.zeros(at.shape)
         unit[index] = 1.0

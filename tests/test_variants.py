@@ -50,7 +50,7 @@ def pair(forward: Callable[..., Any], arguments: tuple[str, ...] = ("x",)) -> Nu
 def value(subject: NumpyPair, variation: Any, primals: list[Any]) -> float:
     with variation.active():
         changed = variation.primals(primals)
-        (found,) = variation.evaluate(changed) if variation.evaluate else subject.value(changed)
+        (found,) = subject.value(changed)
     assert type(found) is ExactArray
     return float(found.balls_[0])
 
@@ -70,7 +70,7 @@ def test_every_small_constant_is_left_out_and_negated(forward: Callable[..., Any
     x = exact(np.array([0.5]))
     found = list(variations(subject, [x, *primals]))
     assert [v.description for v in found] == names
-    assert [value(subject, v, [x, *primals]) for v in found if not v.both] == pytest.approx([1.0, 0.5 / 0.499], rel=1e-15)
+    assert [value(subject, v, [x, *primals]) for v in found if v.part == "forward"] == pytest.approx([1.0, 0.5 / 0.499], rel=1e-15)
     assert float(x.balls_[0]) == 0.5
     (unchanged,) = subject.value([x, *primals])
     assert float(unchanged.balls_[0]) == pytest.approx(0.5 / 0.501)
@@ -110,3 +110,59 @@ def test_what_is_no_python_function_has_only_its_options() -> None:
         "eps left out", "eps negated", "eps in another place or size",
     ]  # fmt: skip
     assert list(variations(pair(np.exp), [exact(np.ones(1))])) == []
+
+
+class Layer:
+    floor = 1e-4
+
+    def __init__(self) -> None:
+        self.eps = 1e-3
+
+    def forward(self, x: Any) -> Any:
+        return x / (x + self.eps) + self.floor
+
+    def __call__(self, x: Any) -> Any:
+        return self.forward(x)
+
+
+def helper(x: Any, *, eps: float = 1e-3) -> Any:
+    return x + eps
+
+
+def with_helper(x: Any) -> Any:
+    return x / helper(x)
+
+
+def with_closure() -> Callable[..., Any]:
+    eps = 1e-3
+    return lambda x: x / (x + eps)
+
+
+@pytest.mark.parametrize(
+    ("forward", "name"),
+    [
+        (Layer().forward, "eps"),
+        (Layer(), "eps"),
+        (Layer().forward, "floor"),
+        (with_helper, "the default eps=0.001"),
+        (with_closure(), "eps"),
+    ],
+)
+def test_constants_of_objects_helpers_and_closures(forward: Callable[..., Any], name: str) -> None:
+    subject, x = pair(forward), exact(np.array([0.5]))
+    before = subject.value([x])[0].balls_[0]
+    varied = next(v for v in variations(subject, [x]) if v.description == f"{name} left out")
+    with varied.active():
+        assert not subject.value([x])[0].balls_[0].overlaps(before)
+    assert subject.value([x])[0].balls_[0].overlaps(before)
+
+
+def test_the_backwards_constants_take_the_place_of_the_forwards_and_are_left_out() -> None:
+    subject = NumpyPair("f", with_literal, lambda dy, x: dy * 1e-8, ("x",), ("x",))
+    found = [(v.part, v.description) for v in variations(subject, [exact(np.ones(1))])]
+    assert found == [
+        ("forward", "the constant 0.001 left out"),
+        ("forward", "the constant 0.001 negated"),
+        ("forward", "the constant 0.001 1e-08 instead"),
+        ("backward", "the constant 1e-08 left out"),
+    ]

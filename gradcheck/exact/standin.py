@@ -12,7 +12,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -243,6 +243,25 @@ Place = tuple[dict[str, Any] | CellType, str, Any]
 def places(roots: Iterable[Any]) -> list[Place]:
     """Every global name and closure cell, in all that ``roots`` can reach, to be replaced."""
     found: list[Place] = []
+    for function in reachable(roots):
+        for place, name, value in named(function):
+            if id(value) in _STAND_INS:
+                found.append((place, name, _STAND_INS[id(value)]))
+    return found
+
+
+def named(function: FunctionType) -> Iterator[Place]:
+    """What the global names and the closure cells of ``function`` stand for."""
+    for name in dict.fromkeys(_names(function.__code__)):
+        if name in function.__globals__:
+            yield function.__globals__, name, function.__globals__[name]
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # a cell that is still empty
+            yield cell, "", cell.cell_contents
+
+
+def reachable(roots: Iterable[Any]) -> Iterator[FunctionType]:
+    """Every Python function, neither ours nor a library's, that calling ``roots`` may run."""
     seen: set[tuple[int, ...]] = set()
     todo = [f for root in roots for f in _functions(root)]
     while todo:
@@ -251,24 +270,12 @@ def places(roots: Iterable[Any]) -> list[Place]:
         if key in seen or _ours_or_foreign(function.__module__ or ""):
             continue
         seen.add(key)
-        for name in dict.fromkeys(_names(function.__code__)):
-            value = function.__globals__.get(name)
-            if id(value) in _STAND_INS:
-                found.append((function.__globals__, name, _STAND_INS[id(value)]))
-            elif isinstance(value, ModuleType) and not _ours_or_foreign(value.__name__):
+        yield function
+        for _, _, value in named(function):
+            if isinstance(value, ModuleType) and not _ours_or_foreign(value.__name__):
                 todo.extend(f for v in list(vars(value).values()) for f in _functions(v) if callable(v))
-            elif value is not None:
+            elif id(value) not in _STAND_INS:
                 todo.extend(_functions(value))
-        for cell in function.__closure__ or ():
-            try:
-                value = cell.cell_contents
-            except ValueError:
-                continue
-            if id(value) in _STAND_INS:
-                found.append((cell, "", _STAND_INS[id(value)]))
-            else:
-                todo.extend(_functions(value))
-    return found
 
 
 @contextmanager
@@ -292,4 +299,4 @@ def _put(place: dict[str, Any] | CellType, name: str, value: Any) -> None:
         place[name] = value
 
 
-__all__ = ["StandIn", "balls", "places", "standing_in"]
+__all__ = ["StandIn", "balls", "named", "places", "reachable", "standing_in"]

@@ -395,10 +395,13 @@ def eps_differs(evidence: Evidence) -> Iterator[Match]:
     """
     for g in _mismatches(evidence):
         if g.variants:
-            message = f"the gradient of {g.argument} is the derivative of the forward with {g.variants[0]}"
-            yield _explain(
-                "G111", g, message, signature=frozenset(g.variants), cause="the eps of the forward is missing or another in the backward"
-            )
+            first = g.variants[0]
+            how = "would be right with" if first.part == "backward" else "is the derivative of the forward with"
+            where = " of the backward" if first.part == "backward" else ""
+            message = f"the gradient of {g.argument} {how} {first.description}{where}"
+            names = frozenset(f"{v.part}: {v.description}" for v in g.variants)
+            cause = "the eps of the forward is missing or another in the backward"
+            yield _explain("G111", g, message, signature=names, cause=cause)
 
 
 @rule("G112", "zero or missing gradient")

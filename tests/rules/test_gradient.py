@@ -217,12 +217,22 @@ def test_g111_an_option(look, vjp, how):
     found = look(log_eps, vjp, PQ)
     assert set(found) == {"G101", "G111"}
     assert found["G111"][0].argument == "p"
-    assert how in found["G111"][0].signature
+    assert how in {name.partition(": ")[2] for name in found["G111"][0].signature}
 
 
 def test_g111_a_literal(look):
     found = look(lambda p: np.log(p + 1e-3), lambda dy, p, y: dy / p, {"p": [0.25, 0.5]})
-    assert found["G111"][0].signature == {"the constant 0.001 left out"}
+    assert found["G111"][0].signature == {"forward: the constant 0.001 left out"}
+
+
+def test_g111_an_eps_that_the_forward_does_not_have(look):
+    found = look(np.log, lambda dy, p, y: dy / (p + 1e-6), {"p": [0.25, 0.5]})
+    assert found["G111"][0].message == "the gradient of p would be right with the constant 1e-06 left out of the backward"
+
+
+def test_g111_another_size(look):
+    found = look(lambda p: np.log(p + 1e-5), lambda dy, p, y: dy / (p + 1e-8), {"p": [0.25, 0.5]})
+    assert "forward: the constant 1e-05 1e-08 instead" in found["G111"][0].signature
 
 
 def test_g111_silent(look):
