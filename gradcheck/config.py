@@ -34,12 +34,14 @@ def read(start: Path | None = None) -> Config:
 
     Raises ``UsageError`` that names the file and the key.
     """
+    path = nearest(start)
+    return Config() if path is None else parse(path)
+
+
+def nearest(start: Path | None = None) -> Path | None:
+    """The ``pyproject.toml`` of ``start`` (default: the current folder), or of the nearest folder above that has one."""
     folder = (start or Path.cwd()).resolve()
-    for candidate in (folder, *folder.parents):
-        path = candidate / "pyproject.toml"
-        if path.is_file():
-            return parse(path)
-    return Config()
+    return next((path for above in (folder, *folder.parents) if (path := above / "pyproject.toml").is_file()), None)
 
 
 def parse(path: Path) -> Config:

@@ -311,7 +311,7 @@ def conclude(
     path, line, _ = subject.location
     measurements: dict[str, Any] = {
         "family": family, "examples": tally.examples, "mathematics": mathematics, "arithmetic": arithmetic, "way": way,
-        "why_not_exact": [f"{why} ({n} points)" for why, n in tally.why_not_exact.most_common(5)],
+        "why_not_exact": [f"{why} ({n} point{'s'[: n > 1]})" for why, n in tally.why_not_exact.most_common(5)],
         "max_error": tally.error, "float_errors": tally.float_errors(), "amplification": tally.amplification, "kinks": tally.kinks,
         "undecided": dict(tally.undecided), "laws": tally.laws, "seconds": seconds,
         "confidence": _confidence(way, detects, tally, open_arguments),

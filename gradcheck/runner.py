@@ -22,7 +22,7 @@ from typing import Any
 
 from gradcheck import __version__
 from gradcheck.catalog import Catalog, Problem, load
-from gradcheck.config import Config
+from gradcheck.config import Config, nearest
 from gradcheck.errors import SpecError
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Report, Result, Verdict
@@ -94,8 +94,7 @@ def _provided(module: str, named: tuple[tuple[str, Any], ...]) -> list[Bound | U
 
 def _configured(spec: str) -> tuple[str, int | None]:
     """The ``pyproject.toml`` that holds here, and its line that names the subject for ``spec``."""
-    here = Path.cwd()
-    path = next((p for folder in (here, *here.parents) if (p := folder / "pyproject.toml").is_file()), Path("pyproject.toml"))
+    path = nearest() or Path("pyproject.toml")
     with suppress(OSError, UnicodeDecodeError):
         lines = path.read_text(encoding="utf-8").splitlines()
         table = next((i for i, line in enumerate(lines) if line.replace(" ", "").startswith("[tool.gradcheck.subjects")), 0)

@@ -162,9 +162,9 @@ class TorchCallable:
     def _call(self, tensors: Sequence[Any], exactly: bool) -> tuple[Any, ...]:
         if not exactly:
             return outputs_of(self.function(*tensors))
-        from gradcheck.exact.tensor import exact_mode
+        from gradcheck.exact.tensor import exact_buffers, exact_mode
 
-        with exact_mode():
+        with exact_mode(), exact_buffers(self.function):
             return outputs_of(self.function(*tensors))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:

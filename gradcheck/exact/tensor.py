@@ -285,4 +285,19 @@ def exact_mode() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-__all__ = ["ExactTensor", "exact_mode", "to_exact", "to_tensor"]
+@contextlib.contextmanager
+def exact_buffers(function: Any) -> Iterator[None]:
+    """While active, the floating buffers of ``function``, if it is a module, are exact: running averages can be written to."""
+    owner = getattr(function, "__self__", function)
+    modules = list(owner.modules()) if isinstance(owner, torch.nn.Module) else []
+    held = [(m._buffers, n, b) for m in modules for n, b in m._buffers.items() if b is not None and b.is_floating_point()]
+    for buffers, name, buffer in held:
+        buffers[name] = to_tensor(to_exact(buffer))
+    try:
+        yield
+    finally:
+        for buffers, name, buffer in held:
+            buffers[name] = buffer
+
+
+__all__ = ["ExactTensor", "exact_buffers", "exact_mode", "to_exact", "to_tensor"]
