@@ -15,9 +15,10 @@ from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE, KINK_SEEN, KINK_STAYS, LEAST_SCALE, SIDE_STEP
 from gradcheck.compare import near
+from gradcheck.entries import compare, furthest
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
-from gradcheck.gradients import GradientEvidence, furthest, like
+from gradcheck.gradients import GradientEvidence, like
 from gradcheck.localise import Local
 from gradcheck.points import Point
 from gradcheck.subject import Subject
@@ -109,26 +110,17 @@ def _gradient(
             **common, agreement="undecided", reason=f"the error bound of the float difference, {slope.bound:.1e}, is too wide"
         )
     local = _localise(subject, primals, floats, k, shape)
-    wrong, unknown, worst = np.zeros(shape, dtype=bool), False, 0.0
-    for at in np.ndindex(shape):
-        g, low, high = claimed[at], local.lower[at], local.upper[at]
-        allowance = FLOAT_TOLERANCE * (local.weight[at] + abs(g))
-        outside = (g - high).max(low - g)
-        if outside > allowance:
-            wrong[at] = True
-            worst = max(worst, float((outside / (local.weight[at] + abs(g))).mid()))
-        elif not outside <= allowance:
-            unknown = True
+    found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
     common["kink"] = bool(local.kink.any())
-    if wrong.any():
-        index = furthest(claimed, local.numeric, wrong)
+    if found.wrong.any():
+        index = furthest(claimed, local.numeric, found.wrong)
         unit = np.zeros(shape)
         unit[index] = 1.0
         common["classical"] = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, floats.cotangents)
-        return GradientEvidence(**common, local=local, agreement="different", wrong=wrong, worst=index, error=worst)
-    if unknown:
+        return GradientEvidence(**common, local=local, agreement="different", wrong=found.wrong, worst=index, error=found.error)
+    if found.unknown:
         return GradientEvidence(**common, local=local, agreement="undecided", reason="the float differences are not sure enough")
-    return GradientEvidence(**common, local=local, agreement="equal", wrong=wrong)
+    return GradientEvidence(**common, local=local, agreement="equal", wrong=found.wrong)
 
 
 def _localise(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, shape: tuple[int, ...]) -> Local:

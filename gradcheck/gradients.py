@@ -24,13 +24,14 @@ from gradcheck.bounds import (
     WELL_BELOW,
     constant_share,
 )
-from gradcheck.compare import Agreement, entry, is_lost, is_null
+from gradcheck.compare import Agreement, is_lost, is_null
+from gradcheck.entries import Entries, compare, detects, furthest
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, flat, localise, slopes
 from gradcheck.points import Point
-from gradcheck.subgradients import NO_SLOPE, SEVERAL_KINKS, Meeting, Part, Range, directions, meet
+from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Range, directions, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
@@ -303,7 +304,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="undecided", reason=verdict.unknown)
     if meeting.outside is not None:
         return _apart(evidence, meeting.outside, (at.name,))
-    return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=_detects(found.claimed, local, excused))
+    return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=detects(found.claimed, local, excused))
 
 
 def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...]) -> GradientEvidence:
@@ -351,7 +352,7 @@ def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) ->
     return tuple(first if g is kinked[0] else g for g in found)
 
 
-def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable) -> tuple[np.ndarray, _Outside]:
+def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable) -> tuple[np.ndarray, Entries]:
     """Which entries are wrong, with what rounded constants, acting as rounded inputs, excuse.
 
     They excuse no more than the claimed gradient moves, nor more than the true slope does: else
@@ -359,72 +360,16 @@ def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoid
     the former excuses anything.
     """
     excused = np.full(at.shape, ZERO, dtype=object)
-    verdict = _outside(claimed, local, excused)
+    verdict = compare(claimed, local, excused)
     if not verdict.wrong.any():
         return excused, verdict
     share = constant_share(at.point.dtype)
     excused = lift(np.frompyfunc(lambda p: share * p, 1, 1)(lift(unavoidable(False)[0])))
-    lenient = _outside(claimed, local, excused)
+    lenient = compare(claimed, local, excused)
     if not lenient.unknown and np.array_equal(lenient.wrong, verdict.wrong):
         return excused, lenient
     excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits)))
-    return excused, _outside(claimed, local, excused)
-
-
-def _detects(claimed: np.ndarray, local: Local, excused: np.ndarray) -> float:
-    """The smallest relative error that would have shown in every entry that is not zero; inf if all are."""
-    found = [0.0]
-    for i in np.ndindex(claimed.shape):
-        g, weight, excuse = (entry(balls, i) for balls in (claimed, local.weight, excused))
-        if not g.contains(0):
-            found.append(float(((FORMULA_TOLERANCE * (weight + abs(g)) + excuse) / abs(g)).mid()))
-    return max(found) or math.inf
-
-
-@dataclass(frozen=True)
-class _Outside:
-    """Entries outside their subgradients, why some could not be told ("" if all could), and the largest relative error."""
-
-    wrong: np.ndarray
-    unknown: str
-    error: float
-
-
-def _outside(claimed: np.ndarray, local: Local, excused: np.ndarray) -> _Outside:
-    """Every entry against its range; differences that ``excused`` explains are no error.
-
-    If rounded constants could explain more than half the digits, nothing can be told.
-    """
-    wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), "", 0.0
-    for i in np.ndindex(claimed.shape):
-        g, low, high, excuse = (entry(balls, i) for balls in (claimed, local.lower, local.upper, excused))
-        size = entry(local.weight, i) + abs(g)
-        if not low.is_finite() or not high.is_finite():
-            unknown = unknown or NO_SLOPE
-            continue
-        excuse = excuse if excuse.is_finite() and not local.kink[i] else ZERO
-        outside = (g - high).max(low - g)
-        if not g.is_finite() or outside > FORMULA_TOLERANCE * size + excuse:
-            wrong[i] = True
-            worst = max(worst, float((outside / size).mid()) if g.is_finite() else math.inf)
-        elif outside > FORMULA_TOLERANCE * size and excuse > FLOAT_TOLERANCE * size:
-            unknown = unknown or "so ill-conditioned that rounded constants might explain the difference"
-        elif not outside <= FORMULA_TOLERANCE * size + excuse and not outside.contains(0):
-            unknown = unknown or "not decided at the highest precision"
-    return _Outside(wrong, unknown, worst)
-
-
-def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:
-    """The wrong entry with the largest difference; one that is not finite goes first."""
-    best = -1.0
-    where: tuple[int, ...] = ()
-    for index in np.argwhere(wrong):
-        i = tuple(int(n) for n in index)
-        difference = float(abs(entry(claimed, i) - entry(numeric, i)).mid())
-        difference = difference if math.isfinite(difference) else math.inf
-        if difference > best:
-            best, where = difference, i
-    return where
+    return excused, compare(claimed, local, excused)
 
 
 def _contracted(reference: np.ndarray, direction: np.ndarray) -> Slope:
