@@ -69,24 +69,28 @@ FLOAT_TOLERANCE = 2.0**-26
 longer looks like a wrong formula in well-conditioned code; what is worse conditioned shows in
 the error bound of the numeric way, and is inconclusive."""
 
-FIRST_STEPS = (2.0**-6, 2.0**-14)
-"""Relative first steps of two independent float tableaux: where they contradict each other, neither is believed."""
+FIRST_STEP = 2.0**-13
+"""Of a float difference, relative: extrapolated once, the truncation error is about its fourth power, 2^-52, its
+bound the square, 2^-26 and a small factor, and the rounding error EPS over it, 2^-39."""
 
-RICHARDSON_ROWS = 4
-"""Of a tableau: each halves the step, so that the last differs from the first by three bits of rounding."""
+STEP_CHANGE = 8.0
+"""By which the step grows where rounding dominates the bound, and shrinks where truncation does, or a kink or an edge is near."""
+
+STEP_RANGE = (2.0**-27, 2.0**-3)
+"""Smaller steps leave no digits, larger ones leave the neighbourhood."""
+
+MOST_STEPS = 5
+"""Tried for one slope: the first, and as far as the end of STEP_RANGE."""
+
+NOISE = 2.0
+"""Times the larger of one rounding and the fourth difference over its norm: what one value may be off by."""
 
 LEAST_SCALE = 2.0**-10
 """The scale of entries near zero, for which a relative step would vanish."""
 
-SIDE_STEP = 2.0**-20
-"""Relative step of the one-sided float differences that look for a kink."""
-
-KINK_STAYS = 0.5
-"""At a kink the two sides differ alike at SIDE_STEP and at a quarter of it, in smooth code four times
-less; halfway between, in the ratio of the two gaps, lies the decision."""
-
-KINK_SEEN = 2.0**-12
-"""Share of the slopes: a smaller gap may be curvature, whose share is about SIDE_STEP, or rounding, about EPS / SIDE_STEP."""
+KINK_STAYS = 0.75
+"""The slopes to the two sides differ alike at a step and at half of it at a kink (a ratio of 1), half
+as much in smooth code (1/2); halfway between lies the decision."""
 
 STEP_BITS = 120
 """The step of the exact central difference is 2^-120 of the smallest input: the truncation error

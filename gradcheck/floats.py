@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import FLOAT_TOLERANCE, KINK_SEEN, KINK_STAYS, LEAST_SCALE, SIDE_STEP
+from gradcheck.accuracy import to_float
+from gradcheck.bounds import FLOAT_TOLERANCE
 from gradcheck.compare import near
 from gradcheck.entries import compare, furthest
 from gradcheck.exact.array import lift
@@ -21,12 +23,12 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.gradients import GradientEvidence, like
 from gradcheck.localise import Local
 from gradcheck.points import Point
-from gradcheck.subject import Subject
+from gradcheck.subject import NumpyPair, Subject
 from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.numeric import classical
+from gradcheck.ways.differences import Difference, Line, scaled, slope
 
 
 def float_values(floats: FloatRun, torch_side: Reference | None) -> tuple[ValueEvidence, ...]:
@@ -39,19 +41,21 @@ def float_gradients(subject: Subject, point: Point, floats: FloatRun, torch_side
     primals = in_float64(point)
     with np.errstate(all="ignore"):
         try:
-            claimed = subject.gradient([c.copy() for c in floats.cotangents], copies(primals), subject.value(copies(primals)))
+            here = subject.value(copies(primals))
+            claimed = subject.gradient([c.copy() for c in floats.cotangents], copies(primals), copies(here))
         except Exception as error:
             reason = f"in float64 it raises {type(error).__name__}: {error}"
             return tuple(_open(subject.arguments[k], np.shape(primals[k]), reason) for k in differentiable(subject))
         wanted = enumerate(differentiable(subject))
-        return tuple(_gradient_or_open(subject, point, floats, torch_side, primals, k, i, claimed[i]) for i, k in wanted)
+        return tuple(_gradient_or_open(subject, point, floats, torch_side, primals, here, k, i, claimed[i]) for i, k in wanted)
 
 
 def _gradient_or_open(
-    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
-) -> GradientEvidence:
+    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], here: Sequence[Any], k: int,
+    i: int, given: Any,
+) -> GradientEvidence:  # fmt: skip
     try:
-        return _gradient(subject, point, floats, torch_side, primals, k, i, given)
+        return _gradient(subject, point, floats, torch_side, primals, here, k, i, given)
     except Exception as error:
         return _open(subject.arguments[k], np.shape(primals[k]), f"near the point it raises {type(error).__name__}: {error}")
 
@@ -71,91 +75,133 @@ def _value(j: int, computed: np.ndarray, torch_side: Reference | None) -> ValueE
 
 
 def _gradient(
-    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], k: int, i: int, given: Any
-) -> GradientEvidence:
+    subject: Subject, point: Point, floats: FloatRun, torch_side: Reference | None, primals: Sequence[Any], here: Sequence[Any], k: int,
+    i: int, given: Any,
+) -> GradientEvidence:  # fmt: skip
     name, shape = subject.arguments[k], np.shape(primals[k])
     claimed = None if given is None else lift(np.asarray(given, dtype=np.float64))
-    direction = point.direction(name)
-    slope = classical(lambda ps: subject.value(copies(ps)), primals, k, direction, floats.cotangents)
+    fits = claimed is not None and claimed.shape == shape
+    direction = _direction(point.direction(name), claimed if fits else None) * scaled(primals[k])
+    lines = _Lines(subject, primals, here, floats.cotangents, k)
+    terms = np.asarray(given, dtype=np.float64) * direction if fits else np.zeros(shape)
+    total, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+    found = lines.slope(direction, FLOAT_TOLERANCE * size if size else None, total if fits else None)
+    numeric = Slope("numeric", found.value, found.bound, exact=False)
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
-    common: dict[str, Any] = {
-        "argument": name,
-        "shape": shape,
-        "claimed": claimed,
-        "numeric": slope,
-        "autograd": None
-        if reference is None or reference.shape != shape
-        else Slope("autograd", float(np.sum(reference * direction)), math.inf, False),
-        "classical": slope,
-        "computed": floats.gradients[i],
-        "reference": reference,
-        "like_reference": None if reference is None or claimed is None or claimed.shape != reference.shape else like(claimed, reference),
-    }
-    if claimed is None or claimed.shape != shape:
-        local = _localise(subject, primals, floats, k, shape)
-        if claimed is None and not any(abs(n) > 0 for n in local.numeric.ravel()):
-            return GradientEvidence(**common, analytic=None, agreement="undecided", reason="no gradient was returned")
-        return GradientEvidence(**common, analytic=None, local=local, agreement="different", reason="shape")
-    terms = np.asarray(given, dtype=np.float64) * direction
-    total, scale = float(np.sum(terms)), float(np.sum(np.abs(terms))) + abs(slope.value)
-    common["analytic"] = Slope("analytic", total, FLOAT_TOLERANCE * scale, False)
-    if not math.isfinite(total) or not math.isfinite(slope.value):
-        return GradientEvidence(**common, agreement="undecided", reason="not finite in float64")
-    difference = abs(total - slope.value)
-    if (difference <= FLOAT_TOLERANCE * scale and slope.bound <= FLOAT_TOLERANCE * scale) or scale == 0:
-        detects = (FLOAT_TOLERANCE * scale + slope.bound) / abs(total) if total else math.inf
-        return GradientEvidence(**common, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
-    if difference <= FLOAT_TOLERANCE * scale + 2 * slope.bound:
-        return GradientEvidence(
-            **common, agreement="undecided", reason=f"the error bound of the float difference, {slope.bound:.1e}, is too wide"
-        )
-    local = _localise(subject, primals, floats, k, shape)
+    known = reference is not None and reference.shape == shape
+    evidence = GradientEvidence(
+        name,
+        shape,
+        claimed,
+        numeric,
+        Slope("analytic", total, FLOAT_TOLERANCE * size, exact=False) if fits else None,
+        Slope("autograd", float(np.sum(reference * direction)), math.inf, exact=False) if reference is not None and known else None,
+        numeric,
+        "undecided",
+        kink=found.kink,
+        computed=floats.gradients[i],
+        reference=reference,
+        like_reference=like(claimed, reference) if claimed is not None and reference is not None and fits and known else None,
+    )
+    if claimed is None or not fits:
+        return _without_shape(evidence, lines)
+    if not math.isfinite(total) or not math.isfinite(found.value):
+        return replace(evidence, reason="not finite in float64")
+    scale = size + abs(found.value)
+    difference, tolerance = abs(total - found.value), FLOAT_TOLERANCE * scale
+    if scale == 0 or (difference <= tolerance and found.bound <= tolerance):
+        detects = (tolerance + found.bound) / abs(total) if total else math.inf
+        return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
+    if difference <= tolerance + 2 * found.bound and not found.kink:
+        return replace(evidence, reason=f"the error bound of the float difference, {found.bound:.1e}, is too wide")
+    return _entry_by_entry(evidence, claimed, lines)
+
+
+def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidence:
+    local = lines.localise()
+    if evidence.claimed is None and not any(abs(n) > 0 for n in local.numeric.ravel()):
+        return replace(evidence, reason="no gradient was returned")
+    return replace(evidence, local=local, agreement="different", reason="shape")
+
+
+def _entry_by_entry(evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines) -> GradientEvidence:
+    local = lines.localise()
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
-    common["kink"] = bool(local.kink.any())
+    evidence = replace(evidence, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
     if found.wrong.any():
         index = furthest(claimed, local.numeric, found.wrong)
-        unit = np.zeros(shape)
-        unit[index] = 1.0
-        common["classical"] = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, floats.cotangents)
-        return GradientEvidence(**common, local=local, agreement="different", wrong=found.wrong, worst=index, error=found.error)
+        shown = lines.slope(_unit(claimed.shape, index))
+        classical = Slope("numeric", shown.value, shown.bound, exact=False)
+        return replace(evidence, classical=classical, agreement="different", worst=index, error=found.error)
     if found.unknown:
-        return GradientEvidence(**common, local=local, agreement="undecided", reason="the float differences are not sure enough")
-    return GradientEvidence(**common, local=local, agreement="equal", wrong=found.wrong)
+        return replace(evidence, reason="the float differences are not sure enough")
+    return replace(evidence, agreement="equal")
 
 
-def _localise(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, shape: tuple[int, ...]) -> Local:
-    columns = [np.full(shape, ZERO, dtype=object) for _ in range(6)]
-    for at in np.ndindex(shape):
-        unit = np.zeros(shape)
-        unit[at] = 1.0
-        slope = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, floats.cotangents)
-        ones = classical(lambda ps: subject.value(copies(ps)), primals, k, unit, [np.ones_like(c) for c in floats.cotangents])
-        ball = arb(slope.value, slope.bound) if math.isfinite(slope.bound) else arb(0, float("inf"))
-        low, high, kink = _sides(subject, primals, floats, k, unit)
-        if not kink:
-            low = high = ball
-        for column, value in zip(columns, (ball, low, high, abs(ball) + (high - low), arb(ones.value), kink), strict=True):
-            column[at] = value
-    numeric, lower, upper, weight, one, kinked = columns
-    return Local(numeric, lower, upper, weight, one, kinked.astype(bool))
+def _direction(random: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:
+    """``random`` magnitudes with the signs of the claimed gradient: its terms do not cancel, so that none hides another's error."""
+    return random if claimed is None else np.where(to_float(claimed) != 0, np.copysign(random, to_float(claimed)), random)
 
 
-def _sides(subject: Subject, primals: Sequence[Any], floats: FloatRun, k: int, unit: np.ndarray) -> tuple[arb, arb, bool]:
-    """The range of one-sided slopes, and whether they differ as at a kink."""
-    here = subject.value(copies(primals))
-    gaps, low, high, size = [], 0.0, 0.0, 0.0
-    for step in (SIDE_STEP, SIDE_STEP / 4):
-        low = high = gap = size = 0.0
-        up, down = list(primals), list(primals)
-        h = step * max(LEAST_SCALE, float(np.max(np.abs(primals[k] * unit), initial=0.0)))
-        up[k], down[k] = np.asarray(primals[k] + h * unit), np.asarray(primals[k] - h * unit)
-        for v, a, y, b in zip(floats.cotangents, subject.value(copies(up)), here, subject.value(copies(down)), strict=True):
-            plus, minus = v * (a - y) / h, v * (y - b) / h
-            low += float(np.sum(np.minimum(plus, minus)))
-            high += float(np.sum(np.maximum(plus, minus)))
-            gap += float(np.sum(np.abs(plus - minus)))
-            size += float(np.sum(np.abs(plus) + np.abs(minus)))
-        gaps.append(gap)
-    kink = gaps[1] > KINK_STAYS * gaps[0] > KINK_SEEN * size
-    slack = SIDE_STEP * (size + 1)
-    return arb(low - slack), arb(high + slack), kink
+def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
+    unit = np.zeros(shape)
+    unit[index] = 1.0
+    return unit
+
+
+class _Lines:
+    """Lines through a point, along which one primal moves."""
+
+    def __init__(self, subject: Subject, primals: Sequence[Any], here: Sequence[Any], cotangents: Sequence[np.ndarray], k: int) -> None:
+        self.subject, self.primals, self.here, self.cotangents, self.k = subject, primals, here, cotangents, k
+
+    def _value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        return self.subject.value(copies(primals))
+
+    def line(self, direction: np.ndarray) -> Line:
+        return Line(self._value, self.primals, {self.k: direction}, self.here)
+
+    def slope(self, direction: np.ndarray, wanted: float | None = None, expected: float | None = None) -> Difference:
+        """In float64; where that leaves the bound too wide, in longdouble if the platform and the code have it."""
+        found = slope(self.line(direction), self.cotangents, wanted, expected)
+        if found.kink or found.bound <= (wanted or 0.0):
+            return found
+        longer = self._longer(direction)
+        return found if longer is None else min(found, slope(longer, self.cotangents, wanted), key=lambda d: d.bound)
+
+    def _longer(self, direction: np.ndarray) -> Line | None:
+        primals = [p.astype(np.longdouble) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in self.primals]
+        if not isinstance(self.subject, NumpyPair) or np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+            return None
+        try:
+            here = self._value(primals)
+        except Exception:  # a library that has only float64
+            return None
+        return Line(self._value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
+
+    def localise(self) -> Local:
+        """Slopes along every coordinate, as balls that hold the error bound."""
+        shape = np.shape(self.primals[self.k])
+        sizes = scaled(self.primals[self.k])
+        columns = [np.full(shape, ZERO, dtype=object) for _ in range(6)]
+        for i in np.ndindex(shape):
+            line = self.line(_unit(shape, i) * sizes)
+            found = slope(line, self.cotangents)
+            ones = slope(line, [np.ones_like(c) for c in self.cotangents])
+            for column, value in zip(columns, _entry(found, ones, float(sizes[i])), strict=True):
+                column[i] = value
+        numeric, lower, upper, weight, one, kinked = columns
+        return Local(numeric, lower, upper, weight, one, kinked.astype(bool))
+
+
+def _entry(found: Difference, ones: Difference, size: float) -> tuple[Any, ...]:
+    error = (found.truncation + found.noise) / size
+    numeric = _ball(found.value / size, error)
+    if not found.kink:
+        return numeric, numeric, numeric, abs(numeric), arb(ones.value / size), False
+    below, above = _ball(found.below / size, error), _ball(found.above / size, error)
+    return numeric, below.min(above), below.max(above), abs(below).max(abs(above)), arb(ones.value / size), True
+
+
+def _ball(value: float, error: float) -> arb:
+    return arb(value, error) if math.isfinite(value) and math.isfinite(error) else arb(0, float("inf"))

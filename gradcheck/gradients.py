@@ -36,7 +36,8 @@ from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.numeric import Evaluate, Sides, central, classical, finite_only, kinks, sides, smallest_exponent, suspicious
+from gradcheck.ways.differences import classical
+from gradcheck.ways.numeric import Evaluate, Sides, central, finite_only, kinks, sides, smallest_exponent, suspicious
 
 Unavoidable = Callable[[bool], list[Any]]
 

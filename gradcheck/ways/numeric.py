@@ -1,4 +1,4 @@
-"""The numeric way: differences of values, exact in balls and classical in float64."""
+"""The numeric way in balls: differences of values, exact."""
 
 from __future__ import annotations
 
@@ -12,18 +12,8 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import (
-    CLOSES_IN,
-    CONFIRM_BITS,
-    FIRST_STEPS,
-    FORMULA_TOLERANCE,
-    KINK_GAP,
-    LEAST_SCALE,
-    RICHARDSON_ROWS,
-    STEP_BITS,
-)
+from gradcheck.bounds import CLOSES_IN, CONFIRM_BITS, FORMULA_TOLERANCE, KINK_GAP, STEP_BITS
 from gradcheck.exact.array import ExactArray, boxed, lift
-from gradcheck.ways import Slope
 
 Primals = list[Any]
 Evaluate = Callable[[Primals], tuple[Any, ...]]
@@ -150,60 +140,9 @@ def limits(far: Sides, near: Sides, nearer: Callable[[], Sides]) -> Sides:
     return Sides(tuple(plus), tuple(minus))
 
 
-SHRINK = 2.0
-EPS = float(np.finfo(np.float64).eps)
-
-
-def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:
-    """Central difference in float64 with Richardson extrapolation, and a bound on its error.
-
-    No entry moves by more than FIRST_STEPS of its own size. The bound is the change of the last
-    extrapolation plus the rounding of the differences (EPS times the values over the step); it
-    is infinite where two tableaux contradict each other, as at a kink nearby. Source: Ridders,
-    Advances in Engineering Software 4 (1982).
-    """
-    x = np.asarray(primals[k], dtype=np.float64)
-    moving = direction != 0
-    reach = float(np.min(np.maximum(np.abs(x), LEAST_SCALE)[moving] / np.abs(direction)[moving], initial=np.inf))
-    if not np.isfinite(reach):
-        return Slope("numeric", 0.0, 0.0, exact=False)
-    coarse, fine = (_tableau(evaluate, primals, k, x, direction, cotangents, reach * first) for first in FIRST_STEPS)
-    if not abs(coarse[0] - fine[0]) <= coarse[1] + fine[1]:
-        return Slope("numeric", fine[0], math.inf, exact=False)
-    value, bound = min(coarse, fine, key=lambda pair: pair[1])
-    return Slope("numeric", value, bound, exact=False)
-
-
-def _tableau(
-    evaluate: Evaluate, primals: Sequence[Any], k: int, x: np.ndarray, direction: np.ndarray, cotangents: Sequence[np.ndarray], step: float
-) -> tuple[float, float]:
-    """The best extrapolation from differences with ``step`` and its halves, and a bound on its error."""
-    tableau: list[list[float]] = []
-    best, bound = math.nan, math.inf
-    with np.errstate(all="ignore"):
-        for row in range(RICHARDSON_ROWS):
-            up, down = list(primals), list(primals)
-            up[k], down[k] = np.asarray(x + step * direction), np.asarray(x - step * direction)
-            total = size = 0.0
-            for v, a, b in zip(cotangents, evaluate(up), evaluate(down), strict=True):
-                total += float(np.sum(v * (a - b)))
-                size += float(np.sum(np.abs(v) * (np.abs(a) + np.abs(b))))
-            current = [total / (2 * step)]
-            for column in range(row):
-                factor = SHRINK ** (2 * (column + 1))
-                current.append((factor * current[column] - tableau[-1][column]) / (factor - 1))
-                error = max(abs(current[-1] - current[-2]), abs(current[-1] - tableau[-1][column])) + EPS * size / step
-                if error < bound:
-                    best, bound = current[-1], error
-            tableau.append(current)
-            step /= SHRINK
-    return best, bound
-
-
 __all__ = [
     "Sides",
     "central",
-    "classical",
     "contract",
     "finite_only",
     "kinks",

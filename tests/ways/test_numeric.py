@@ -12,7 +12,7 @@ from flint import arb, ctx
 
 from gradcheck.exact.array import exact, lift
 from gradcheck.ways import numeric
-from gradcheck.ways.numeric import Sides, central, classical, contract, kinks, moved, sides, smallest_exponent, suspicious
+from gradcheck.ways.numeric import Sides, central, contract, kinks, moved, sides, smallest_exponent, suspicious
 
 
 @pytest.fixture(autouse=True)
@@ -185,60 +185,6 @@ def test_moving_leaves_what_it_was_given() -> None:
 )
 def test_the_step_is_below_the_smallest_input(primals: list[Any], exponent: int) -> None:
     assert smallest_exponent(primals) == exponent
-
-
-CLASSICAL: dict[str, tuple[Callable[[Any], Any], tuple[float, float]]] = {
-    "square": (lambda x: x**2, (-5, 5)),
-    "exp": (np.exp, (-5, 5)),
-    "sin": (np.sin, (-10, 10)),
-    "tanh": (np.tanh, (-3, 3)),
-    "log": (np.log, (0.5, 10)),
-    "reciprocal": (lambda x: 1 / x, (0.5, 5)),
-    "sqrt": (np.sqrt, (0.5, 9)),
-    "expit": (scipy.special.expit, (-6, 6)),
-    "cube": (lambda x: x**3 - x, (-2, 2)),
-    "erf": (scipy.special.erf, (-2, 2)),
-    "softplus": (lambda x: np.logaddexp(0, x), (-5, 5)),
-    "power": (lambda x: x**2.5, (0.5, 4)),
-    "gauss": (lambda x: np.exp(-x * x), (-2, 2)),
-    "arctan": (np.arctan, (-4, 4)),
-    "xlogy": (lambda x: x * np.log(x), (0.5, 4)),
-    "big": (lambda x: 1e6 + x * x, (-2, 2)),
-}
-
-
-def test_the_float_bound_holds_the_true_error() -> None:
-    rng = np.random.default_rng(0)
-    kept = total = 0
-    widths = []
-    for f, (low, high) in CLASSICAL.values():
-        for _ in range(25):
-            x = rng.uniform(low, high, 3)
-            u, v = rng.uniform(0.5, 2, 3), rng.uniform(0.5, 2, 3)
-            found = classical(lambda ps, f=f: (f(*ps),), [x], 0, u, [v])
-            with ctx.workprec(512):
-                true = central([exact(v)], both_sides(f, [x], 0, u))
-                error = float(abs(true - arb(found.value)).mid())
-            total += 1
-            kept += error <= found.bound
-            widths.append(found.bound / abs(float(true)))
-    assert kept >= 0.99 * total, f"the bound held {kept} of {total} times"
-    assert np.median(widths) < 1e-8
-
-
-@pytest.mark.parametrize(("f", "x"), [(np.log, 0.0), (lambda x: x * np.nan, 1.0), (lambda x: 1 / (x * 0), 1.0)])
-def test_without_finite_values_the_float_slope_promises_nothing(f: Callable[[Any], Any], x: float) -> None:
-    found = classical(lambda ps: (f(*ps),), [np.array([x])], 0, np.ones(1), [np.ones(1)])
-    assert not found.bound <= 1.0
-    assert (found.way, found.exact) == ("numeric", False)
-
-
-def test_float_slopes_of_integers_beside_floats() -> None:
-    labels = np.array([1, 0])
-    found = classical(
-        lambda ps: (ps[0][np.arange(2), ps[1]],), [np.array([[1.0, 2.0], [3.0, 4.0]]), labels], 0, np.ones((2, 2)), [np.array([1.0, 10.0])]
-    )
-    assert found.value == pytest.approx(11)
 
 
 def test_the_module_says_what_it_offers() -> None:

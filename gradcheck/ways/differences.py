@@ -1,0 +1,158 @@
+"""The numeric way in floats: central differences along a line, with a bound that the values themselves give.
+
+Four values beside the one at the point, at t = -h, -h/2, h/2 and h, give two central differences, their
+extrapolation to h = 0 (whose distance from the finer one bounds the truncation error), a fourth
+difference (which is noise, if h is not too large), and the slopes to the two sides. The step is changed
+only if the bound is not good enough. Sources: Ridders, Advances in Engineering Software 4 (1982);
+More, Wild, Estimating computational noise, SIAM Journal on Scientific Computing 33 (2011).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.bounds import FIRST_STEP, FLOAT_TOLERANCE, KINK_STAYS, LEAST_SCALE, MOST_STEPS, NOISE, STEP_CHANGE, STEP_RANGE
+from gradcheck.ways import Slope
+
+Evaluate = Callable[[list[Any]], tuple[Any, ...]]
+
+
+class Line:
+    """A forward along a line through a point: ``primals`` + t ``moves``, evaluated once for every t.
+
+    ``here`` are the outputs at t = 0, if they are known.
+    """
+
+    def __init__(
+        self, evaluate: Evaluate, primals: Sequence[Any], moves: Mapping[int, np.ndarray], here: Sequence[Any] | None = None
+    ) -> None:
+        self._evaluate, self._primals, self._moves = evaluate, primals, moves
+        self._values: dict[float, tuple[np.ndarray, ...]] = {} if here is None else {0.0: tuple(here)}
+
+    def at(self, t: float) -> tuple[np.ndarray, ...]:
+        if t not in self._values:
+            primals = list(self._primals)
+            for k, move in self._moves.items():
+                primals[k] = np.asarray(primals[k] + t * move)
+            with np.errstate(all="ignore"):
+                self._values[t] = tuple(np.asarray(o) for o in self._evaluate(primals))
+        return self._values[t]
+
+    def rise(self, cotangents: Sequence[np.ndarray], t: float) -> float:
+        """How far the contracted outputs are at t from those at 0."""
+        with np.errstate(all="ignore"):
+            return float(sum(np.sum(v * (a - y)) for v, a, y in zip(cotangents, self.at(t), self.at(0.0), strict=True)))
+
+    def rounding(self, cotangents: Sequence[np.ndarray]) -> float:
+        """One rounding of every contracted output, in the dtype that the outputs have."""
+        with np.errstate(all="ignore"):
+            sizes = [np.sum(np.abs(v * y)) * _eps(y) for v, y in zip(cotangents, self.at(0.0), strict=True)]
+        return float(sum(sizes))
+
+
+def _eps(y: np.ndarray) -> float:
+    return float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A slope along a line, and a bound on its error: ``truncation`` and ``noise``.
+
+    ``kink`` tells that the slopes to the two sides, ``below`` and ``above``, do not close in on each
+    other with the step.
+    """
+
+    value: float
+    truncation: float
+    noise: float
+    step: float
+    kink: bool = False
+    below: float = math.nan
+    above: float = math.nan
+
+    @property
+    def bound(self) -> float:
+        total = self.truncation + self.noise
+        return total if math.isfinite(total) and not self.kink else math.inf
+
+
+def difference(line: Line, cotangents: Sequence[np.ndarray], step: float) -> Difference:
+    """What the five values at 0, +-``step`` / 2 and +-``step`` tell."""
+    up, down, near_up, near_down = (line.rise(cotangents, t) for t in (step, -step, step / 2, -step / 2))
+    coarse, fine = (up - down) / (2 * step), (near_up - near_down) / step
+    value = fine + (fine - coarse) / 3
+    rounding = NOISE * line.rounding(cotangents)
+    noise = max(rounding, NOISE * abs(up + down - 4 * (near_up + near_down)) / 8)
+    gap, near_gap = abs(up + down), 2 * abs(near_up + near_down)
+    if near_gap > KINK_STAYS * gap and near_gap > FLOAT_TOLERANCE * (abs(up) + abs(down)) + 12 * rounding:
+        above, below = (4 * near_up - up) / step, (down - 4 * near_down) / step
+        curvature = max(abs(above - 2 * near_up / step), abs(below + 2 * near_down / step))
+        return Difference(value, curvature, 3 * rounding / step, step, True, below, above)
+    return Difference(value, abs(value - fine), 3 * noise / step, step)
+
+
+def slope(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None = None, expected: float | None = None) -> Difference:
+    """The slope of the contracted outputs, its bound ``wanted`` (absolute; FLOAT_TOLERANCE of the slope if None) or as good as it gets.
+
+    One step is enough if it confirms what is ``expected``. Otherwise a slope is believed as far as one with
+    another step confirms it.
+    """
+    found = [difference(line, cotangents, FIRST_STEP)]
+    best = found[0] if expected is not None else None
+    for _ in range(MOST_STEPS - 1):
+        target = FLOAT_TOLERANCE * abs(found[-1].value) if wanted is None else wanted
+        if best is not None and best.bound <= target and (len(found) > 1 or abs(best.value - (expected or 0.0)) <= best.bound + target):
+            return best
+        step = _next(found)
+        if step is None:
+            break
+        found.append(difference(line, cotangents, step))
+        best = confirmed(found)
+    if all(d.kink for d in found):
+        return min(found, key=lambda d: d.truncation + d.noise)
+    return confirmed(found)
+
+
+def _next(found: Sequence[Difference]) -> float | None:
+    """The step to try next: larger where noise dominates the last, else smaller; None at the end of STEP_RANGE."""
+    last, tried = found[-1], [d.step for d in found]
+    larger, smaller = max(tried) * STEP_CHANGE, min(tried) / STEP_CHANGE
+    first, second = (larger, smaller) if last.truncation < last.noise and not last.kink else (smaller, larger)
+    return next((step for step in (first, second) if STEP_RANGE[0] <= step <= STEP_RANGE[1]), None)
+
+
+def confirmed(found: Sequence[Difference]) -> Difference:
+    """The slope with the smallest bound that another confirms; the bound is infinite if there are no such two.
+
+    The noise is the larger that the two have seen.
+    """
+    best = replace(found[0], truncation=math.inf, kink=False)
+    for one, other in itertools.permutations([d for d in found if math.isfinite(d.bound)], 2):
+        error = max(one.noise * one.step, other.noise * other.step)
+        bounds = [d.truncation + error / d.step for d in (one, other)]
+        apart = abs(one.value - other.value)
+        if apart <= sum(bounds) and max(bounds[0], apart) < best.bound:
+            best = replace(one, truncation=max(one.truncation, apart), noise=error / one.step)
+    return best
+
+
+def scaled(x: np.ndarray) -> np.ndarray:
+    """How far each entry moves for t = 1: by its own size, at least LEAST_SCALE."""
+    return np.asarray(np.maximum(np.abs(x), LEAST_SCALE))
+
+
+def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:
+    """The float slope along ``direction``: no entry moves by more than the step, relative to its own size."""
+    x = np.asarray(primals[k], dtype=np.float64)
+    moving = direction != 0
+    reach = float(np.min(scaled(x)[moving] / np.abs(direction)[moving], initial=np.inf))
+    if not np.isfinite(reach):
+        return Slope("numeric", 0.0, 0.0, exact=False)
+    found = slope(Line(evaluate, primals, {k: direction * reach}), cotangents)
+    return Slope("numeric", found.value / reach, found.bound / reach, exact=False)
