@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, flat, localise, slopes
 from gradcheck.points import Point
+from gradcheck.structure import Blocks, blocks
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Range, directions, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
@@ -217,7 +219,19 @@ class _Argument:
     def localised(self, kink: bool) -> Local:
         exactly = self.exactly
         along = directions(self.direction) if kink else ()
-        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along)
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along, self.blocks)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Which entries act on which outputs."""
+        exactly = self.exactly
+
+        def along(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            both = sides(exactly.at, exactly.primals, exactly.value(), {self.k: direction}, self.exponent - CONFIRM_BITS)
+            return flat(both.plus), flat(both.minus)
+
+        shapes = [lift(y).shape for y in exactly.value()]
+        return blocks(along, lift(self.direction), shapes, np.random.default_rng((self.point.seed, 5)))
 
     def slopes_move(self, local: Local, bits: int) -> np.ndarray:
         """How far the true slopes move when the inputs move by one rounding."""
@@ -225,7 +239,8 @@ class _Argument:
 
         def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
             primals, cotangents = exactly.with_inputs(xs)
-            return (localise(exactly.at, primals, exactly.at(primals), cotangents, self.k, self.exponent).numeric,)
+            here = exactly.at(primals)
+            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, blocks=self.blocks).numeric,)
 
         inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]

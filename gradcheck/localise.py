@@ -16,6 +16,7 @@ from flint import arb
 from gradcheck.bounds import CONFIRM_BITS
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ONE, ZERO
+from gradcheck.structure import Blocks, dense
 from gradcheck.ways.numeric import Directions, Evaluate, Sides, kinks, limits, sides, suspicious
 
 
@@ -40,13 +41,14 @@ class Spread:
         return Spread(self.plus + other.plus, self.minus + other.minus, self.low + other.low, self.high + other.high)
 
 
-def _spread(u: arb, plus: np.ndarray, minus: np.ndarray) -> Spread:
-    """What one coordinate, moved by ``u``, adds."""
-    first, second = (u * plus, u * minus) if u > 0 else (u * minus, u * plus)
+def _spread(u: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> Spread:
+    """What the coordinates that are moved add, ``u`` being how far the one of each output is."""
+    first, second = _first(u, plus, minus), _first(u, minus, plus)
     return Spread(first, second, _smaller(first, second), _larger(first, second))
 
 
 _smaller, _larger = np.frompyfunc(arb.min, 2, 1), np.frompyfunc(arb.max, 2, 1)
+_first = np.frompyfunc(lambda u, ahead, behind: u * ahead if u > 0 else u * behind, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -104,22 +106,29 @@ def localise(
     k: int,
     exponent: int,
     along: Sequence[np.ndarray] = (),
+    blocks: Blocks | None = None,
 ) -> Local:
-    """Exact slopes along every coordinate of primal ``k``, and what they add up to ``along`` directions (object arrays)."""
+    """Exact slopes along every coordinate of primal ``k``, and what they add up to ``along`` directions (object arrays).
+
+    Entries of different ``blocks`` are moved at once; without them, one at a time.
+    """
     shape = primals[k].shape
     columns = [np.empty(shape, dtype=object) for _ in range(6)]
     weights = flat(cotangents)
     spreads = [Spread.none(len(weights)) for _ in along]
     convex, concave = (np.ones(len(weights), dtype=bool) for _ in range(2))
-    for i in np.ndindex(shape):
+    apart = blocks or dense(primals[k].size, len(weights))
+    members = [np.flatnonzero(apart.outputs == b) for b in range(len(apart.entries))]
+    for moved in apart.entries.T:
         unit = np.full(shape, ZERO, dtype=object)
-        unit[i] = ONE
+        unit.flat[moved] = ONE
         plus, minus, kinked = slopes(evaluate, primals, here, {k: unit}, exponent)
-        for column, value in zip(columns, _entry(weights, plus, minus, kinked), strict=True):
-            column[i] = value
+        for i, outputs in zip(moved, members, strict=True):
+            for column, value in zip(columns, _entry(weights[outputs], plus[outputs], minus[outputs], kinked[outputs]), strict=True):
+                column.flat[i] = value
         convex &= ~(kinked & (plus < minus).astype(bool))
         concave &= ~(kinked & (plus > minus).astype(bool))
-        spreads = [spread + _spread(u[i], plus, minus) for u, spread in zip(along, spreads, strict=True)]
+        spreads = [s + _spread(u.reshape(-1)[moved[apart.outputs]], plus, minus) for u, s in zip(along, spreads, strict=True)]
     numeric, lower, upper, weight, ones, kink = columns
     return Local(numeric, lower, upper, weight, ones, kink.astype(bool), tuple(spreads), convex, concave)
 
