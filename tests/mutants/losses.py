@@ -54,9 +54,9 @@ table("G107", [
 ], cause="an axis")  # fmt: skip
 
 table("G101", [
-    ("mse", "prediction", "the first entry wrong by 1e-10", lambda g, *_: off(g, 0, 1e-10)),
+    ("mse", "prediction", "the first entry wrong by 1e-10", lambda g, *_: off(g, 0, 10)),
     ("cross_entropy", "logits", "the last class zero", lambda g, *_: g * (np.arange(g.shape[1]) != g.shape[1] - 1)),
-    ("mse", "prediction", "the first entry wrong by 1e-12", lambda g, *_: off(g, 0, 1e-12)),
+    ("mse", "prediction", "the first entry wrong by 1e-12", lambda g, *_: off(g, 0, 12)),
 ])  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _(dy, scores, labels, y):
 @mutant("nll", "always at class 0", expects="G101", argument="log_probabilities")
 def _(dy, log_probabilities, labels, reduction, y):
     slope = np.reshape(share(dy, labels.size, reduction), (-1, 1))
-    return np.where(np.arange(log_probabilities.shape[1]) == 0, -slope, 0)
+    return np.where(np.arange(log_probabilities.shape[1]) == 0, -slope, np.zeros(log_probabilities.shape))
 
 
 @mutant("cross_entropy", "softmax without the one-hot", expects="G101", argument="logits")
@@ -179,7 +179,7 @@ def _(dy, probabilities, targets, reduction, y):
     return -share(dy, probabilities.size, reduction) * targets / probabilities
 
 
-@mutant("bce", "an eps that the forward has not", expects="G101", argument="probabilities")
+@mutant("bce", "an eps that the forward has not", expects="G111", argument="probabilities")
 def _(dy, probabilities, targets, reduction, y):
     slopes = (probabilities - targets) / (probabilities * (1 - probabilities) + 1e-12)
     return share(dy, probabilities.size, reduction) * slopes

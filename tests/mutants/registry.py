@@ -95,11 +95,11 @@ def changed(spec: str, argument: str, change: Callable[..., Any]) -> Callable[..
     return vjp
 
 
-def off(g: np.ndarray, at: int, by: float) -> np.ndarray:
-    """``g`` with a relative error of ``by`` in the entry number ``at`` alone."""
+def off(g: np.ndarray, at: int, digit: int) -> np.ndarray:
+    """``g`` with a relative error of 10 ** -``digit`` in the entry number ``at`` alone."""
     made = g.copy()
     if g.size:
-        made.reshape(-1)[at] *= 1 + by
+        made.reshape(-1)[at] *= 1 + 10.0**-digit
     return made
 
 
