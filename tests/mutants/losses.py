@@ -145,7 +145,7 @@ def _(dy, scores, labels, y):
 @mutant("nll", "always at class 0", expects="G101", argument="log_probabilities")
 def _(dy, log_probabilities, labels, reduction, y):
     slope = np.reshape(share(dy, labels.size, reduction), (-1, 1))
-    return np.where(np.arange(log_probabilities.shape[1]) == 0, -slope, np.zeros(log_probabilities.shape))
+    return np.where(np.arange(log_probabilities.shape[1]) == 0, -slope, np.zeros_like(log_probabilities))
 
 
 @mutant("cross_entropy", "softmax without the one-hot", expects="G101", argument="logits")
