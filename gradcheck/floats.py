@@ -99,6 +99,7 @@ def _gradient(
         numeric,
         "undecided",
         kink=found.kink,
+        primal=primals[k],
         computed=floats.gradients[i],
         reference=reference,
         like_reference=like(claimed, reference) if claimed is not None and reference is not None and fits and known else None,

@@ -52,7 +52,7 @@ class GradientEvidence:
     exact ways where they could be had; ``classical`` is the numeric slope in float64, along the
     direction or, if entries are wrong, for the entry ``worst``, which is furthest off.
     ``claimed`` is the gradient as the backward gave it (object array, its own shape; None if it
-    gave none), ``reference`` autograd's, in float64. ``wrong`` marks entries outside the
+    gave none), ``reference`` autograd's, in float64, ``primal`` the argument itself. ``wrong`` marks entries outside the
     subgradients; ``excused`` is what rounded constants explain of each, ``bits`` the precision of
     ``local``. ``together`` names the arguments whose gradients, each in range at a kink, are no
     subgradient together: ``outside`` has the slope. ``scale`` is the sum of the magnitudes of the terms of the analytic slope, to which
@@ -72,6 +72,7 @@ class GradientEvidence:
     worst: tuple[int, ...] = ()
     kink: bool = False
     local: Local | None = None
+    primal: np.ndarray | None = None
     wrong: np.ndarray | None = None
     excused: np.ndarray | None = None
     bits: int = 0
@@ -120,6 +121,7 @@ def measure_gradient(
         "undecided",
         scale=float(found.scale.mid()) if found.scale.is_finite() else math.inf,
         kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
+        primal=point.primals[at.name],
         computed=computed,
         reference=reference,
         like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,

@@ -20,6 +20,7 @@ from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
 from gradcheck.rules.factors import common_factor, digits, names
+from gradcheck.rules.region import describe
 
 
 def _mismatches(evidence: Evidence) -> Iterator[GradientEvidence]:
@@ -72,6 +73,8 @@ def _measured(g: GradientEvidence) -> dict[str, Any]:
         autograd = float(g.reference[index]) if g.reference is not None and g.reference.shape == g.shape else None
         if g.wrong is not None:
             found["wrong_entries"] = f"{int(g.wrong.sum())} of {g.wrong.size}"
+            if g.wrong.any() and g.primal is not None:
+                found["region"] = describe(g.wrong, g.argument, g.primal)
         if g.local.kink[index]:
             found["subgradients"] = [float(g.local.lower[index].mid()), float(g.local.upper[index].mid())]
     else:
