@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from gradcheck.bounds import amplification_limit
-from gradcheck.exact.array import ExactArray, boxed, lift
+from gradcheck.bounds import STEP_BITS, amplification_limit
+from gradcheck.exact.array import ExactArray, boxed, flat, lift
 from gradcheck.exact.balls import ZERO
+from gradcheck.structure import Blocks, blocks
 
 Recompute = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -96,12 +97,25 @@ def movement(
                 t[...] = _larger(t, d)
         return total
     for k, step in enumerate(steps):
-        for i in range(step.size):
+        for entries in _apart(recompute, inputs, base, k, rng).entries.T:
             shifts = [np.zeros(s.shape) for s in steps]
-            shifts[k].reshape(-1)[i] = step.reshape(-1)[i]
+            shifts[k].reshape(-1)[entries] = step.reshape(-1)[entries]
             for t, d in zip(total, moved(shifts), strict=True):
                 t[...] = t + d
     return total
+
+
+def _apart(recompute: Recompute, inputs: Sequence[np.ndarray], base: Sequence[np.ndarray], k: int, rng: np.random.Generator) -> Blocks:
+    """Which entries of input ``k`` act on different results, so that moving them at once tells them apart."""
+    step = arb(2) ** -STEP_BITS
+
+    def slopes(direction: np.ndarray) -> tuple[np.ndarray]:
+        exact = [ExactArray(lift(x)) for x in inputs]
+        exact[k] = ExactArray(boxed(lift(inputs[k]) + direction * step))
+        return (flat([(lift(r) - b) / step for r, b in zip(recompute(exact), base, strict=True)]),)
+
+    direction = np.copysign(rng.uniform(0.5, 2, inputs[k].shape), rng.uniform(-1, 1, inputs[k].shape))
+    return blocks(slopes, lift(direction), [b.shape for b in base], rng)
 
 
 def unavoidable_error(

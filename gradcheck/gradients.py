@@ -27,10 +27,10 @@ from gradcheck.bounds import (
 )
 from gradcheck.compare import Agreement, is_lost, is_null
 from gradcheck.entries import Entries, compare, detects, furthest
-from gradcheck.exact.array import ExactArray, lift
+from gradcheck.exact.array import ExactArray, flat, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
-from gradcheck.localise import Local, flat, localise, slopes
+from gradcheck.localise import Local, localise, slopes
 from gradcheck.points import Point
 from gradcheck.structure import Blocks, blocks
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Range, directions, meet

@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import CONFIRM_BITS
-from gradcheck.exact.array import lift
+from gradcheck.exact.array import flat
 from gradcheck.exact.balls import ONE, ZERO
 from gradcheck.structure import Blocks, dense
 from gradcheck.ways.numeric import Directions, Evaluate, Sides, kinks, limits, sides, suspicious
@@ -77,11 +77,6 @@ def _mid(plus: arb, minus: arb) -> arb:
     if plus.is_finite() and minus.is_finite():
         return (plus + minus) / 2
     return plus if plus.is_finite() else minus
-
-
-def flat(arrays: Sequence[Any]) -> np.ndarray:
-    """The entries of all ``arrays``, one after the other."""
-    return np.array([a for array in arrays for a in lift(array).flat], dtype=object)
 
 
 def slopes(

@@ -19,8 +19,8 @@ from gradcheck.bounds import KINK_GAP
 from gradcheck.exact.array import lift
 
 Shape = tuple[int, ...]
-Slopes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""From a direction (object array) to the slopes of every output, flat, to its two sides."""
+Slopes = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""From a direction (object array) to the slopes of every output, flat, to one side or to both."""
 
 
 @dataclass(frozen=True)

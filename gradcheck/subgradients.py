@@ -17,9 +17,9 @@ import numpy as np
 from flint import arb
 
 from gradcheck.bounds import FORMULA_TOLERANCE
-from gradcheck.exact.array import lift
+from gradcheck.exact.array import flat, lift
 from gradcheck.exact.balls import ONE, ZERO
-from gradcheck.localise import Local, Spread, flat, slopes
+from gradcheck.localise import Local, Spread, slopes
 from gradcheck.ways.numeric import Evaluate
 
 SEVERAL_KINKS = "several kinks meet at this point and bend both ways, so that its slopes do not tell its subgradients"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from gradcheck.exact.array import exact, lift
-from gradcheck.localise import flat, localise
+from gradcheck.exact.array import exact, flat, lift
+from gradcheck.localise import localise
 from gradcheck.structure import Blocks, blocks
 from gradcheck.ways.numeric import sides
 

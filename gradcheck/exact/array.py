@@ -9,7 +9,7 @@ without asking ``__array__`` or ``__float__``, and both refuse and name the line
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -85,6 +85,11 @@ def wrap(result: Any) -> Any:
     if type(result) is arb:
         return ExactArray(_as_object(result))
     return result
+
+
+def flat(arrays: Sequence[Any]) -> np.ndarray:
+    """The entries of all ``arrays``, one after the other."""
+    return np.array([a for array in arrays for a in lift(array).flat], dtype=object)
 
 
 def exact(value: Any) -> ExactArray:
