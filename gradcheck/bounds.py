@@ -11,6 +11,15 @@ FORMULA_TOLERANCE = 1e-13
 constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
 they explain a difference of 1e-13; a wrong formula is off by its own size."""
 
+MOST_LOOKS = 256
+"""Looks along coordinates that a mismatch may cost. Where the entries want more, bisection finds wrong ones."""
+
+MOST_WRONG = 64
+"""Wrong entries that bisection finds before it stops: more do not tell more."""
+
+SAMPLE = 64
+"""Other entries that are looked at beside them: an explanation must fit these as well."""
+
 ENTRIES_AGREE = 64
 """Times FORMULA_TOLERANCE (or FLOAT_TOLERANCE): how well an explanation must fit every entry. It is
 looked for only where an entry is wrong for sure; two sides with rounded constants of their own, and

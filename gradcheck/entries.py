@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,15 @@ from gradcheck.localise import Local
 from gradcheck.subgradients import NO_SLOPE
 
 
+def positions(mask: np.ndarray) -> Iterator[tuple[int, ...]]:
+    """The indices at which ``mask`` is true."""
+    yield from (tuple(int(n) for n in i) for i in np.argwhere(mask))
+
+
 def detects(claimed: np.ndarray, local: Local, excused: np.ndarray) -> float:
     """The smallest relative error that would have shown in every entry that is not zero; inf if all are."""
     found = [0.0]
-    for i in np.ndindex(claimed.shape):
+    for i in positions(local.known):
         g, weight, excuse = (entry(balls, i) for balls in (claimed, local.weight, excused))
         if not g.contains(0):
             found.append(float(((FORMULA_TOLERANCE * (weight + abs(g)) + excuse) / abs(g)).mid()))
@@ -41,7 +47,7 @@ def compare(claimed: np.ndarray, local: Local, excused: np.ndarray | None = None
     holds zero is zero.
     """
     wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), "", 0.0
-    for i in np.ndindex(claimed.shape):
+    for i in positions(local.known):
         g, low, high = (entry(balls, i) for balls in (claimed, local.lower, local.upper))
         size = entry(local.weight, i) + abs(g)
         if not low.is_finite() or not high.is_finite():
@@ -63,8 +69,7 @@ def furthest(claimed: np.ndarray, numeric: np.ndarray, wrong: np.ndarray) -> tup
     """The wrong entry with the largest difference; one that is not finite goes first."""
     best = -1.0
     where: tuple[int, ...] = ()
-    for index in np.argwhere(wrong):
-        i = tuple(int(n) for n in index)
+    for i in positions(wrong):
         difference = float(abs(entry(claimed, i) - entry(numeric, i)).mid())
         difference = difference if math.isfinite(difference) else math.inf
         if difference > best:

@@ -192,7 +192,7 @@ class _Lines:
             for column, value in zip(columns, _entry(found, ones, float(sizes[i])), strict=True):
                 column[i] = value
         numeric, lower, upper, weight, one, kinked = columns
-        return Local(numeric, lower, upper, weight, one, kinked.astype(bool))
+        return Local(numeric, lower, upper, weight, one, kinked.astype(bool), np.ones(shape, dtype=bool))
 
 
 def _entry(found: Difference, ones: Difference, size: float) -> tuple[Any, ...]:

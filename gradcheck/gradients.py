@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -18,7 +19,10 @@ from gradcheck.bounds import (
     EXACT_AGREEMENT,
     FLOAT_TOLERANCE,
     FORMULA_TOLERANCE,
+    MOST_LOOKS,
+    MOST_WRONG,
     ROUGHLY,
+    SAMPLE,
     SEEN,
     START_BITS,
     TIE_BITS,
@@ -32,6 +36,7 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, localise, slopes
 from gradcheck.points import Point
+from gradcheck.search import bisect
 from gradcheck.structure import Blocks, blocks
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Range, directions, meet
 from gradcheck.variants import Variation, variations
@@ -218,10 +223,38 @@ class _Argument:
             plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
             return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
 
-    def localised(self, kink: bool) -> Local:
+    @property
+    def too_many(self) -> bool:
+        """Whether looking along every coordinate costs more than bisection."""
+        return self.blocks.entries.shape[1] > MOST_LOOKS
+
+    def looks(self, found: _Along) -> list[int] | None:
+        """The positions within the blocks at which to look: all (None), or wrong ones and a sample of the others."""
+        if not self.too_many:
+            return None
+        count = self.blocks.entries.shape[1]
+        sample = np.random.default_rng((self.point.seed, 6)).choice(count, min(SAMPLE, count), replace=False)
+        fits = found.claimed is not None and found.claimed.shape == self.shape
+        wrong = bisect(lambda part: self.differs(found, part), count, MOST_WRONG) if fits else []
+        return sorted({*wrong, *(int(i) for i in sample)})
+
+    def differs(self, found: _Along, part: range) -> bool:
+        """Whether the gradient is wrong along the direction with the entries in ``part`` of every block alone."""
+        assert found.claimed is not None, "only a gradient can differ"
+        direction = np.full(self.shape, ZERO, dtype=object)
+        for i in self.blocks.entries[:, part.start : part.stop].flat:
+            direction.flat[i] = arb(float(self.direction.flat[i]))
+        exactly = self.exactly
+        both = sides(exactly.at, exactly.primals, exactly.value(), {self.k: direction}, self.exponent)
+        terms = [g * u for g, u in zip(found.claimed.flat, direction.flat, strict=True) if u != 0]
+        numeric = central(exactly.cotangents, both)
+        scale = sum((abs(t) for t in terms), abs(numeric))
+        return not abs(sum(terms, -numeric)) <= FORMULA_TOLERANCE * scale
+
+    def localised(self, kink: bool, looks: list[int] | None) -> Local:
         exactly = self.exactly
         along = directions(self.direction) if kink else ()
-        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along, self.blocks)
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along, self.blocks, looks)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -235,14 +268,14 @@ class _Argument:
         shapes = [lift(y).shape for y in exactly.value()]
         return blocks(along, lift(self.direction), shapes, np.random.default_rng((self.point.seed, 5)))
 
-    def slopes_move(self, local: Local, bits: int) -> np.ndarray:
+    def slopes_move(self, local: Local, bits: int, looks: list[int] | None) -> np.ndarray:
         """How far the true slopes move when the inputs move by one rounding."""
         exactly = self.exactly
 
         def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
             primals, cotangents = exactly.with_inputs(xs)
             here = exactly.at(primals)
-            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, blocks=self.blocks).numeric,)
+            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, (), self.blocks, looks).numeric,)
 
         inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]
@@ -283,7 +316,7 @@ def _is_sure(found: _Along) -> bool:
 def _local_is_sure(local: Local) -> bool:
     return all(
         is_lost(n) or n.rad() <= WELL_BELOW * FORMULA_TOLERANCE * w or is_null(n)
-        for n, w in zip(local.numeric.ravel(), local.weight.ravel(), strict=True)
+        for n, w in zip(local.numeric[local.known], local.weight[local.known], strict=True)
     )
 
 
@@ -297,14 +330,18 @@ def _never(worst: bool) -> list[Any]:
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
-    local, bits = settle(lambda: at.localised(evidence.kink), _local_is_sure, start=bits + 4 * CONFIRM_BITS)
+    if at.too_many and found.difference <= FORMULA_TOLERANCE * found.scale:
+        return replace(evidence, agreement="equal", detects=_detects_along(at, found))
+    with ctx.workprec(bits):
+        looks = at.looks(found)
+    local, bits = settle(lambda: at.localised(evidence.kink, looks), _local_is_sure, start=bits + 4 * CONFIRM_BITS)
     evidence = replace(evidence, local=local, bits=bits, kink=bool(local.kink.any()) or evidence.kink)
     if found.claimed is None:
         some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
         return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable)
+    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable, looks)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
     meeting = _meet(at.exactly, at.point, [evidence]) if local.spreads else _bent(at, found, local, bits)
@@ -331,6 +368,14 @@ def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...
     kinks = np.argwhere(evidence.local.kink)
     worst = tuple(int(n) for n in kinks[0]) if len(kinks) else (0,) * len(evidence.shape)
     return replace(evidence, agreement="different", wrong=evidence.local.kink, worst=worst, together=arguments, outside=outside)
+
+
+def _detects_along(at: _Argument, found: _Along) -> float:
+    """The smallest relative error of any entry that would have shown in the sum along the direction."""
+    terms = (
+        [] if found.claimed is None else [abs(g * u) for g, u in zip(found.claimed.flat, lift(at.direction).flat, strict=True) if g != 0]
+    )
+    return float((FORMULA_TOLERANCE * found.scale / functools.reduce(arb.min, terms)).mid()) if terms else math.inf
 
 
 def _bent(at: _Argument, found: _Along, local: Local, bits: int) -> Meeting:
@@ -370,7 +415,9 @@ def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) ->
     return tuple(first if g is kinked[0] else g for g in found)
 
 
-def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable) -> tuple[np.ndarray, Entries]:
+def _judged(
+    at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable, looks: list[int] | None
+) -> tuple[np.ndarray, Entries]:
     """Which entries are wrong, with what rounded constants, acting as rounded inputs, excuse.
 
     They excuse no more than the claimed gradient moves, nor more than the true slope does: else
@@ -386,7 +433,7 @@ def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoid
     lenient = compare(claimed, local, excused)
     if not lenient.unknown and np.array_equal(lenient.wrong, verdict.wrong):
         return excused, lenient
-    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits)))
+    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits, looks)))
     return excused, compare(claimed, local, excused)
 
 

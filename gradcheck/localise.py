@@ -58,6 +58,7 @@ class Local:
     ``numeric`` is the slope between the sides, ``lower`` and ``upper`` the range of valid
     subgradients, ``weight`` the sum of the magnitudes of the terms (the scale to compare
     with), ``ones`` the gradient for a cotangent of ones, ``kink`` where the sides differ.
+    ``known`` marks the entries that were looked at; the others hold NaN.
     ``spreads`` has one entry for each direction asked for; ``convex`` and ``concave`` tell of every
     output, flat, whether it may bend upwards (downwards) along every coordinate.
     """
@@ -68,9 +69,13 @@ class Local:
     weight: np.ndarray
     ones: np.ndarray
     kink: np.ndarray
+    known: np.ndarray
     spreads: tuple[Spread, ...] = ()
     convex: np.ndarray | None = None
     concave: np.ndarray | None = None
+
+
+NOTHING = arb.nan()
 
 
 def _mid(plus: arb, minus: arb) -> arb:
@@ -102,30 +107,34 @@ def localise(
     exponent: int,
     along: Sequence[np.ndarray] = (),
     blocks: Blocks | None = None,
+    looks: Sequence[int] | None = None,
 ) -> Local:
     """Exact slopes along every coordinate of primal ``k``, and what they add up to ``along`` directions (object arrays).
 
-    Entries of different ``blocks`` are moved at once; without them, one at a time.
+    Entries of different ``blocks`` are moved at once; without them, one at a time. ``looks`` are the
+    positions within the blocks to look at (default: all).
     """
     shape = primals[k].shape
-    columns = [np.empty(shape, dtype=object) for _ in range(6)]
+    columns = [np.full(shape, NOTHING, dtype=object) for _ in range(5)]
+    kink, known = (np.zeros(shape, dtype=bool) for _ in range(2))
     weights = flat(cotangents)
     spreads = [Spread.none(len(weights)) for _ in along]
     convex, concave = (np.ones(len(weights), dtype=bool) for _ in range(2))
     apart = blocks or dense(primals[k].size, len(weights))
     members = [np.flatnonzero(apart.outputs == b) for b in range(len(apart.entries))]
-    for moved in apart.entries.T:
+    for moved in apart.entries.T if looks is None else apart.entries.T[list(looks)]:
         unit = np.full(shape, ZERO, dtype=object)
         unit.flat[moved] = ONE
         plus, minus, kinked = slopes(evaluate, primals, here, {k: unit}, exponent)
         for i, outputs in zip(moved, members, strict=True):
             for column, value in zip(columns, _entry(weights[outputs], plus[outputs], minus[outputs], kinked[outputs]), strict=True):
                 column.flat[i] = value
+            kink.flat[i], known.flat[i] = bool(kinked[outputs].any()), True
         convex &= ~(kinked & (plus < minus).astype(bool))
         concave &= ~(kinked & (plus > minus).astype(bool))
         spreads = [s + _spread(u.reshape(-1)[moved[apart.outputs]], plus, minus) for u, s in zip(along, spreads, strict=True)]
-    numeric, lower, upper, weight, ones, kink = columns
-    return Local(numeric, lower, upper, weight, ones, kink.astype(bool), tuple(spreads), convex, concave)
+    numeric, lower, upper, weight, ones = columns
+    return Local(numeric, lower, upper, weight, ones, kink, known, tuple(spreads) if known.all() else (), convex, concave)
 
 
 def _entry(weights: np.ndarray, pluses: np.ndarray, minuses: np.ndarray, kinked: np.ndarray) -> tuple[Any, ...]:
@@ -138,4 +147,4 @@ def _entry(weights: np.ndarray, pluses: np.ndarray, minuses: np.ndarray, kinked:
             weight = weight + abs(v * (plus - minus))
         else:
             lower, upper = lower + v * slope, upper + v * slope
-    return numeric, lower, upper, weight, ones, bool(kinked.any())
+    return numeric, lower, upper, weight, ones

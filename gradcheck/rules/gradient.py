@@ -15,6 +15,7 @@ from flint import arb
 
 from gradcheck.bounds import ENTRIES_AGREE, FLOAT_TOLERANCE, FORMULA_TOLERANCE, SHARP
 from gradcheck.compare import entry
+from gradcheck.entries import positions
 from gradcheck.evidence import Evidence, GradientEvidence
 from gradcheck.exact.array import lift
 from gradcheck.findings import Severity
@@ -72,8 +73,11 @@ def _measured(g: GradientEvidence) -> dict[str, Any]:
         numeric, analytic = float(g.local.numeric[index].mid()), float(g.claimed[index].mid())
         autograd = float(g.reference[index]) if g.reference is not None and g.reference.shape == g.shape else None
         if g.wrong is not None:
-            found["wrong_entries"] = f"{int(g.wrong.sum())} of {g.wrong.size}"
-            if g.wrong.any() and g.primal is not None:
+            looked = int(g.local.known.sum())
+            found["wrong_entries"] = (
+                f"{int(g.wrong.sum())} of {looked}{'' if looked == g.wrong.size else f' looked at, {g.wrong.size} in all'}"
+            )
+            if g.wrong.any() and g.primal is not None and g.local.known.all():
                 found["region"] = describe(g.wrong, g.argument, g.primal)
         if g.local.kink[index]:
             found["subgradients"] = [float(g.local.lower[index].mid()), float(g.local.upper[index].mid())]
@@ -128,7 +132,7 @@ def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
     """Whether ``a`` would be right: every entry between the slopes to the two sides."""
     if g.local is None or a.shape != g.shape:
         return False
-    for i in np.ndindex(a.shape):
+    for i in positions(g.local.known):
         v, low, high = (entry(balls, i) for balls in (a, g.local.lower, g.local.upper))
         if not (v.is_finite() and low.is_finite() and high.is_finite()):
             return False
@@ -141,7 +145,7 @@ def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
     """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink, wrong ones among them."""
     if g.local is None or g.wrong is None or not (g.wrong & ~g.local.kink).any():
         return False
-    pairs = [(entry(a, i), entry(g.local.ones, i)) for i in np.ndindex(a.shape) if not g.local.kink[i]]
+    pairs = [(entry(a, i), entry(g.local.ones, i)) for i in positions(g.local.known & ~g.local.kink)]
     if not all(p.is_finite() and q.is_finite() for p, q in pairs):
         return False
     return not any(abs(p - q) > _tolerance(g) * (abs(p) + abs(q)) for p, q in pairs)
@@ -203,7 +207,7 @@ def gradient_factor(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.claimed is None or g.local is None:
             continue
-        smooth = ~g.local.kink
+        smooth = g.local.known & ~g.local.kink
         factor = common_factor(g.claimed[smooth], g.local.numeric[smooth], evidence) if g.claimed.shape == g.shape else None
         if factor is not None and _fits(_each(partial(_divided, factor.ratio), g.claimed), g):
             message = f"the gradient of {g.argument} is {digits(factor.ratio)} times the derivative"
