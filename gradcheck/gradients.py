@@ -223,16 +223,11 @@ class _Argument:
             plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
             return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
 
-    @property
-    def too_many(self) -> bool:
-        """Whether looking along every coordinate costs more than bisection."""
-        return self.blocks.entries.shape[1] > MOST_LOOKS
-
     def looks(self, found: _Along) -> list[int] | None:
         """The positions within the blocks at which to look: all (None), or wrong ones and a sample of the others."""
-        if not self.too_many:
-            return None
         count = self.blocks.entries.shape[1]
+        if count <= MOST_LOOKS:
+            return None
         sample = np.random.default_rng((self.point.seed, 6)).choice(count, min(SAMPLE, count), replace=False)
         fits = found.claimed is not None and found.claimed.shape == self.shape
         wrong = bisect(lambda part: self.differs(found, part), count, MOST_WRONG) if fits else []
@@ -249,7 +244,7 @@ class _Argument:
         terms = [g * u for g, u in zip(found.claimed.flat, direction.flat, strict=True) if u != 0]
         numeric = central(exactly.cotangents, both)
         scale = sum((abs(t) for t in terms), abs(numeric))
-        return not abs(sum(terms, -numeric)) <= FORMULA_TOLERANCE * scale
+        return not bool(abs(sum(terms, -numeric)) <= FORMULA_TOLERANCE * scale)
 
     def localised(self, kink: bool, looks: list[int] | None) -> Local:
         exactly = self.exactly
@@ -330,11 +325,11 @@ def _never(worst: bool) -> list[Any]:
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
-    if at.too_many and found.difference <= FORMULA_TOLERANCE * found.scale:
+    finer = bits + 4 * CONFIRM_BITS
+    looks, finer = settle(lambda: at.looks(found), lambda _: True, start=finer)
+    if looks is not None and found.difference <= FORMULA_TOLERANCE * found.scale:
         return replace(evidence, agreement="equal", detects=_detects_along(at, found))
-    with ctx.workprec(bits):
-        looks = at.looks(found)
-    local, bits = settle(lambda: at.localised(evidence.kink, looks), _local_is_sure, start=bits + 4 * CONFIRM_BITS)
+    local, bits = settle(lambda: at.localised(evidence.kink, looks), _local_is_sure, start=finer)
     evidence = replace(evidence, local=local, bits=bits, kink=bool(local.kink.any()) or evidence.kink)
     if found.claimed is None:
         some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
