@@ -11,6 +11,16 @@ FORMULA_TOLERANCE = 1e-13
 constants (1/N, sqrt(2/pi)), each to 1.1e-16. A formula may combine some hundreds of them before
 they explain a difference of 1e-13; a wrong formula is off by its own size."""
 
+TRIALS = 6
+"""Random directions along which an output must behave as if it bent one way, beside ones and those of the search."""
+
+SHAKE = 2.0**-20
+"""Share by which each entry of a direction is shaken on the way to a gradient nearby: enough to leave every other
+kink by 2^40 of the step that the gradient is taken with, too little to reach another one in most cases."""
+
+MOST_VERTICES = 64
+"""Gradients nearby that the search for a refuting direction gathers before it gives up."""
+
 MOST_LOOKS = 256
 """Looks along coordinates that a mismatch may cost. Where the entries want more, bisection finds wrong ones."""
 

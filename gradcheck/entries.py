@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from flint import arb
 
 from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE
 from gradcheck.compare import entry
@@ -42,11 +44,13 @@ class Entries:
 def compare(claimed: np.ndarray, local: Local, excused: np.ndarray | None = None, tolerance: float = FORMULA_TOLERANCE) -> Entries:
     """Every entry against its range; differences that ``excused`` (rounded constants) explains are no error.
 
-    If they could explain more than half the digits, nothing can be told. Nor can it be without
-    ``excused`` where a ball leaves it open; with it, balls are as narrow as they get, and one that
-    holds zero is zero.
+    If they could explain more than half the digits, nothing can be told. With ``excused``, balls are as
+    narrow as they get, and one that holds zero is zero. Without, they are those of floats: what they
+    leave open counts as right if it is within the tolerance of the largest entry, else it cannot be told.
     """
     wrong, unknown, worst = np.zeros(claimed.shape, dtype=bool), "", 0.0
+    finite = [w for w in local.weight[local.known] if w.is_finite()]
+    largest = functools.reduce(arb.max, finite, ZERO) if excused is None else ZERO
     for i in positions(local.known):
         g, low, high = (entry(balls, i) for balls in (claimed, local.lower, local.upper))
         size = entry(local.weight, i) + abs(g)
@@ -60,7 +64,7 @@ def compare(claimed: np.ndarray, local: Local, excused: np.ndarray | None = None
             worst = max(worst, float((outside / size).mid()) if g.is_finite() else math.inf)
         elif outside > tolerance * size and excuse > FLOAT_TOLERANCE * size:
             unknown = unknown or "so ill-conditioned that rounded constants might explain the difference"
-        elif not outside <= tolerance * size + excuse and (excused is None or not outside.contains(0)):
+        elif not outside <= tolerance * size.max(largest) + excuse and (excused is None or not outside.contains(0)):
             unknown = unknown or "not decided at the highest precision"
     return Entries(wrong, unknown, worst)
 

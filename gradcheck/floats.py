@@ -23,6 +23,7 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.gradients import GradientEvidence, like
 from gradcheck.localise import Local
 from gradcheck.points import Point
+from gradcheck.subgradients import SEVERAL_KINKS
 from gradcheck.subject import NumpyPair, Subject
 from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
@@ -47,7 +48,26 @@ def float_gradients(subject: Subject, point: Point, floats: FloatRun, torch_side
             reason = f"in float64 it raises {type(error).__name__}: {error}"
             return tuple(_open(subject.arguments[k], np.shape(primals[k]), reason) for k in differentiable(subject))
         wanted = enumerate(differentiable(subject))
-        return tuple(_gradient_or_open(subject, point, floats, torch_side, primals, here, k, i, claimed[i]) for i, k in wanted)
+        found = [_gradient_or_open(subject, point, floats, torch_side, primals, here, k, i, claimed[i]) for i, k in wanted]
+        return _across(subject, primals, here, floats.cotangents, found)
+
+
+def _across(
+    subject: Subject, primals: Sequence[Any], here: Sequence[Any], cotangents: Sequence[np.ndarray], found: Sequence[GradientEvidence]
+) -> tuple[GradientEvidence, ...]:
+    """``found``, the first open if the gradients of several kinked arguments do not go together where all move alike."""
+    kinked = {subject.arguments.index(g.argument): g for g in found if g.kink and g.agreement == "equal" and g.claimed is not None}
+    if len(kinked) < 2:
+        return tuple(found)
+    line = Line(lambda ps: subject.value(copies(ps)), primals, {k: np.ones(g.shape) for k, g in kinked.items()}, here)
+    along = slope(line, cotangents)
+    total = sum(float(np.sum(to_float(g.claimed))) for g in kinked.values() if g.claimed is not None)
+    below, above = _ends(along, 1.0)
+    tolerance = FLOAT_TOLERANCE * sum(float(np.sum(np.abs(to_float(g.claimed)))) for g in kinked.values() if g.claimed is not None)
+    if below.min(above) - tolerance <= total <= below.max(above) + tolerance:
+        return tuple(found)
+    first = next(iter(kinked.values()))
+    return tuple(replace(g, agreement="undecided", reason=SEVERAL_KINKS) if g is first else g for g in found)
 
 
 def _gradient_or_open(
@@ -115,20 +135,25 @@ def _gradient(
         return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
     if difference <= tolerance + 2 * found.bound and not found.kink:
         return replace(evidence, reason=f"the error bound of the float difference, {found.bound:.1e}, is too wide")
-    return _entry_by_entry(evidence, claimed, lines)
+    return _entry_by_entry(evidence, claimed, lines, direction, _ends(found, 1.0))
 
 
 def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidence:
-    local = lines.localise()
+    local, _ = lines.localise(np.zeros(evidence.shape))
     if evidence.claimed is None and not any(abs(n) > 0 for n in local.numeric.ravel()):
         return replace(evidence, reason="no gradient was returned")
     return replace(evidence, local=local, agreement="different", reason="shape")
 
 
-def _entry_by_entry(evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines) -> GradientEvidence:
-    local = lines.localise()
+def _entry_by_entry(
+    evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines, direction: np.ndarray, sides: tuple[arb, arb]
+) -> GradientEvidence:
+    """Entries against their ranges; of any meaning only if the slopes to the ``sides`` along ``direction`` are those of the entries."""
+    local, sums = lines.localise(direction)
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
     evidence = replace(evidence, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
+    if any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
+        return replace(evidence, wrong=None, reason=SEVERAL_KINKS)
     if found.wrong.any():
         index = furthest(claimed, local.numeric, found.wrong)
         shown = lines.slope(_unit(claimed.shape, index))
@@ -180,28 +205,37 @@ class _Lines:
             return None
         return Line(self._value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
 
-    def localise(self) -> Local:
-        """Slopes along every coordinate, as balls that hold the error bound."""
+    def localise(self, direction: np.ndarray) -> tuple[Local, tuple[arb, arb]]:
+        """Slopes along every coordinate, as balls that hold the error bound, and the sides that they make along ``direction``."""
         shape = np.shape(self.primals[self.k])
         sizes = scaled(self.primals[self.k])
         columns = [np.full(shape, ZERO, dtype=object) for _ in range(6)]
+        ahead = behind = ZERO
         for i in np.ndindex(shape):
             line = self.line(_unit(shape, i) * sizes)
             found = slope(line, self.cotangents)
             ones = slope(line, [np.ones_like(c) for c in self.cotangents])
             for column, value in zip(columns, _entry(found, ones, float(sizes[i])), strict=True):
                 column[i] = value
+            below, above = _ends(found, float(sizes[i]))
+            first, second = (above, below) if direction[i] > 0 else (below, above)
+            ahead, behind = ahead + first * float(direction[i]), behind + second * float(direction[i])
         numeric, lower, upper, weight, one, kinked = columns
-        return Local(numeric, lower, upper, weight, one, kinked.astype(bool), np.ones(shape, dtype=bool))
+        return Local(numeric, lower, upper, weight, one, kinked.astype(bool), np.ones(shape, dtype=bool)), (behind, ahead)
 
 
 def _entry(found: Difference, ones: Difference, size: float) -> tuple[Any, ...]:
-    error = (found.truncation + found.noise) / size
-    numeric = _ball(found.value / size, error)
+    numeric, (below, above) = _ball(found.value / size, (found.truncation + found.noise) / size), _ends(found, size)
     if not found.kink:
         return numeric, numeric, numeric, abs(numeric), arb(ones.value / size), False
-    below, above = _ball(found.below / size, error), _ball(found.above / size, error)
     return numeric, below.min(above), below.max(above), abs(below).max(abs(above)), arb(ones.value / size), True
+
+
+def _ends(found: Difference, size: float) -> tuple[arb, arb]:
+    """The slopes to the two sides, for an entry that moves by ``size`` for t = 1."""
+    error = (found.truncation + found.noise) / size
+    below, above = (found.below, found.above) if found.kink else (found.value, found.value)
+    return _ball(below / size, error), _ball(above / size, error)
 
 
 def _ball(value: float, error: float) -> arb:

@@ -38,7 +38,7 @@ from gradcheck.localise import Local, localise, slopes
 from gradcheck.points import Point
 from gradcheck.search import bisect
 from gradcheck.structure import Blocks, blocks
-from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Range, directions, meet
+from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Place, Range, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, copies, differentiable, in_float64
@@ -246,10 +246,9 @@ class _Argument:
         scale = sum((abs(t) for t in terms), abs(numeric))
         return not bool(abs(sum(terms, -numeric)) <= FORMULA_TOLERANCE * scale)
 
-    def localised(self, kink: bool, looks: list[int] | None) -> Local:
+    def localised(self, looks: list[int] | None) -> Local:
         exactly = self.exactly
-        along = directions(self.direction) if kink else ()
-        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, along, self.blocks, looks)
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, self.blocks, looks)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -270,7 +269,7 @@ class _Argument:
         def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
             primals, cotangents = exactly.with_inputs(xs)
             here = exactly.at(primals)
-            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, (), self.blocks, looks).numeric,)
+            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, self.blocks, looks).numeric,)
 
         inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]
@@ -291,7 +290,7 @@ class _Argument:
             with variation.active() if variation.part != "backward" else nullcontext():
                 both = sides(exactly.at, primals, exactly.at(primals), {self.k: direction}, self.exponent)
                 numeric = central(exactly.cotangents, finite_only(both))
-        except Exception:
+        except (Exception, SystemExit):
             return False
         terms = [p * q for p, q in zip(claimed[known], direction[known], strict=True)]
         scale = sum((abs(t) for t in terms), abs(numeric))
@@ -329,7 +328,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     looks, finer = settle(lambda: at.looks(found), lambda _: True, start=finer)
     if looks is not None and found.difference <= FORMULA_TOLERANCE * found.scale:
         return replace(evidence, agreement="equal", detects=_detects_along(at, found))
-    local, bits = settle(lambda: at.localised(evidence.kink, looks), _local_is_sure, start=finer)
+    local, bits = settle(lambda: at.localised(looks), _local_is_sure, start=finer)
     evidence = replace(evidence, local=local, bits=bits, kink=bool(local.kink.any()) or evidence.kink)
     if found.claimed is None:
         some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
@@ -339,9 +338,11 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     excused, verdict = _judged(at, found.claimed, local, bits, unavoidable, looks)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
-    meeting = _meet(at.exactly, at.point, [evidence]) if local.spreads else _bent(at, found, local, bits)
+    meeting = _meet(at.exactly, at.point, [evidence]) if evidence.kink and local.known.all() else _bent(at, found, local, bits)
     if meeting.reason:
         return replace(evidence, agreement="undecided", reason=meeting.reason)
+    if meeting.mixture:
+        return replace(evidence, agreement="equal", wrong=np.zeros(at.shape, dtype=bool))
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -354,7 +355,8 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="undecided", reason=verdict.unknown)
     if meeting.outside is not None:
         return _apart(evidence, meeting.outside, (at.name,))
-    return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=detects(found.claimed, local, excused))
+    seen = max(detects(found.claimed, local, excused), FLOAT_TOLERANCE if meeting.searched else 0.0)
+    return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=seen)
 
 
 def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...]) -> GradientEvidence:
@@ -391,10 +393,10 @@ def _meet(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) -> 
     parts, names = [], exactly.subject.arguments
     for g in found:
         if g.claimed is not None and g.local is not None and g.excused is not None:
-            parts.append(Part(names.index(g.argument), g.claimed, g.local, directions(point.direction(g.argument)), g.excused))
+            parts.append(Part(names.index(g.argument), g.claimed, g.local, g.excused))
     with ctx.workprec(max(g.bits for g in found)):
         exponent = smallest_exponent(list(point.primals.values()))
-        return meet(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, exponent, parts)
+        return meet(Place(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, exponent), parts, point.seed)
 
 
 def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) -> tuple[GradientEvidence, ...]:
@@ -402,7 +404,7 @@ def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) ->
 
     At a tie of ``x`` with ``y`` in ``abs(x - y)`` each may have any slope up to 1, but both must be opposite.
     """
-    kinked = [g for g in found if g.kink and g.agreement == "equal" and g.local is not None and g.local.spreads]
+    kinked = [g for g in found if g.kink and g.agreement == "equal" and g.local is not None and g.local.known.all()]
     outside = _meet(exactly, point, kinked).outside if len(kinked) > 1 else None
     if outside is None:
         return tuple(found)

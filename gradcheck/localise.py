@@ -33,22 +33,31 @@ class Spread:
     low: np.ndarray
     high: np.ndarray
 
-    @classmethod
-    def none(cls, outputs: int) -> Spread:
-        return cls(*(np.full(outputs, ZERO, dtype=object) for _ in range(4)))
-
     def __add__(self, other: Spread) -> Spread:
         return Spread(self.plus + other.plus, self.minus + other.minus, self.low + other.low, self.high + other.high)
 
 
-def _spread(u: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> Spread:
-    """What the coordinates that are moved add, ``u`` being how far the one of each output is."""
-    first, second = _first(u, plus, minus), _first(u, minus, plus)
-    return Spread(first, second, _smaller(first, second), _larger(first, second))
+@dataclass(frozen=True)
+class Look:
+    """The slopes of every output, flat, to both sides, when the ``entries`` (one of every block) are moved.
+
+    ``block`` numbers the block of each output.
+    """
+
+    entries: np.ndarray
+    block: np.ndarray
+    plus: np.ndarray
+    minus: np.ndarray
+
+    def spread(self, direction: np.ndarray) -> Spread:
+        """What these entries, moved by their parts of ``direction`` (flat object array), add."""
+        u = direction[self.entries[self.block]]
+        first, second = _first(u, self.plus, self.minus), _first(u, self.minus, self.plus)
+        return Spread(first, second, _smaller(first, second), _larger(first, second))
 
 
 _smaller, _larger = np.frompyfunc(arb.min, 2, 1), np.frompyfunc(arb.max, 2, 1)
-_first = np.frompyfunc(lambda u, ahead, behind: u * ahead if u > 0 else u * behind, 3, 1)
+_first = np.frompyfunc(lambda u, ahead, behind: ZERO if u == 0 else u * ahead if u > 0 else u * behind, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ class Local:
     subgradients, ``weight`` the sum of the magnitudes of the terms (the scale to compare
     with), ``ones`` the gradient for a cotangent of ones, ``kink`` where the sides differ.
     ``known`` marks the entries that were looked at; the others hold NaN.
-    ``spreads`` has one entry for each direction asked for; ``convex`` and ``concave`` tell of every
-    output, flat, whether it may bend upwards (downwards) along every coordinate.
+    ``looks`` are all that was looked at; ``convex`` and ``concave`` tell of every output, flat, whether
+    it may bend upwards (downwards) along every coordinate.
     """
 
     numeric: np.ndarray
@@ -70,7 +79,7 @@ class Local:
     ones: np.ndarray
     kink: np.ndarray
     known: np.ndarray
-    spreads: tuple[Spread, ...] = ()
+    looks: tuple[Look, ...] = ()
     convex: np.ndarray | None = None
     concave: np.ndarray | None = None
 
@@ -105,24 +114,23 @@ def localise(
     cotangents: Sequence[Any],
     k: int,
     exponent: int,
-    along: Sequence[np.ndarray] = (),
     blocks: Blocks | None = None,
-    looks: Sequence[int] | None = None,
+    at: Sequence[int] | None = None,
 ) -> Local:
-    """Exact slopes along every coordinate of primal ``k``, and what they add up to ``along`` directions (object arrays).
+    """Exact slopes along every coordinate of primal ``k``.
 
-    Entries of different ``blocks`` are moved at once; without them, one at a time. ``looks`` are the
+    Entries of different ``blocks`` are moved at once; without them, one at a time. ``at`` are the
     positions within the blocks to look at (default: all).
     """
     shape = primals[k].shape
     columns = [np.full(shape, NOTHING, dtype=object) for _ in range(5)]
     kink, known = (np.zeros(shape, dtype=bool) for _ in range(2))
     weights = flat(cotangents)
-    spreads = [Spread.none(len(weights)) for _ in along]
+    looks = []
     convex, concave = (np.ones(len(weights), dtype=bool) for _ in range(2))
     apart = blocks or dense(primals[k].size, len(weights))
     members = [np.flatnonzero(apart.outputs == b) for b in range(len(apart.entries))]
-    for moved in apart.entries.T if looks is None else apart.entries.T[list(looks)]:
+    for moved in apart.entries.T if at is None else apart.entries.T[list(at)]:
         unit = np.full(shape, ZERO, dtype=object)
         unit.flat[moved] = ONE
         plus, minus, kinked = slopes(evaluate, primals, here, {k: unit}, exponent)
@@ -132,9 +140,9 @@ def localise(
             kink.flat[i], known.flat[i] = bool(kinked[outputs].any()), True
         convex &= ~(kinked & (plus < minus).astype(bool))
         concave &= ~(kinked & (plus > minus).astype(bool))
-        spreads = [s + _spread(u.reshape(-1)[moved[apart.outputs]], plus, minus) for u, s in zip(along, spreads, strict=True)]
+        looks.append(Look(moved, apart.outputs, plus, minus))
     numeric, lower, upper, weight, ones = columns
-    return Local(numeric, lower, upper, weight, ones, kink, known, tuple(spreads) if known.all() else (), convex, concave)
+    return Local(numeric, lower, upper, weight, ones, kink, known, tuple(looks), convex, concave)
 
 
 def _entry(weights: np.ndarray, pluses: np.ndarray, minuses: np.ndarray, kinked: np.ndarray) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import gradcheck
 from gradcheck.bounds import FLOAT_TOLERANCE
 from gradcheck.floats import float_gradients, float_values
 from gradcheck.gradients import GradientEvidence
@@ -143,3 +144,36 @@ def test_values_against_the_reference(dtype: str) -> None:
         assert found.agreement == agreement
         assert found.exact is None
         assert float_values(floats, None)[0].agreement is None
+
+
+def through_floats(x: Any) -> Any:
+    return np.vectorize(float)(x)
+
+
+def verdict(f: Callable[..., Any], df: Callable[..., Any], *primals: Any) -> tuple[str, list[str]]:
+    result = gradcheck.check(f, df, *(np.array(p, float) for p in primals))
+    assert result.measurements["way"] == "float"
+    return result.verdict.value, [x.code for x in result.findings]
+
+
+def test_a_kink_by_itself_is_decided() -> None:
+    relu = lambda x: np.maximum(through_floats(x), 0)  # noqa: E731
+    assert verdict(relu, lambda dy, x: dy * (x > 0), [0, 1, -1]) == ("pass", [])
+    assert verdict(relu, lambda dy, x: dy * np.where(x == 0, 2, x > 0), [0, 1, -1]) == ("fail", ["G109"])
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "primals"),
+    [
+        (np.median, lambda dy, x: dy * np.eye(3)[0], [[1, 1, 1]]),
+        (lambda x: through_floats(x).max(), lambda dy, x: dy * (x == x.max()), [[1, 1, 1]]),
+        (lambda x: through_floats(x).max(), lambda dy, x: dy * (x == x.max()) / 3, [[1, 1, 1]]),
+        (
+            lambda x, y: abs(through_floats(x) - y).sum(),
+            lambda dy, x, y: (dy * np.where(x >= y, 1.0, -1.0), dy * np.where(x >= y, 1.0, -1.0)),
+            [[1, 2], [1, 2]],
+        ),
+    ],
+)
+def test_where_kinks_meet_floats_tell_nothing(f: Callable[..., Any], df: Callable[..., Any], primals: Any) -> None:
+    assert verdict(f, df, *primals) == ("inconclusive", [])

@@ -127,7 +127,7 @@ OPEN: dict[str, tuple[Pair, Any, str]] = {
     "a jump": ((lambda x: (x > 0) * 1.0 + x, lambda dy, x: dy), np.array([0.0, 1.0]), NO_SLOPE),
     "the median of equals": (chosen(lambda x: np.argsort(x)[1], lambda x: np.sort(x)[1]), np.ones(3), SEVERAL_KINKS),
     "kinks that meet and bend both ways": (
-        (lambda x: np.maximum(x[0], 0) - np.maximum(x[0] - x[1], 0), lambda dy, x: dy * np.array([0.0, 1.0])),
+        (lambda x: np.maximum(x[0], 0) - np.maximum(x[0] - x[1], 0), lambda dy, x: dy * np.array([0.75, 0.75])),
         np.zeros(2),
         SEVERAL_KINKS,
     ),

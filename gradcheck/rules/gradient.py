@@ -141,6 +141,11 @@ def _fits(a: np.ndarray, g: GradientEvidence) -> bool:
     return True
 
 
+def _explains(a: np.ndarray, g: GradientEvidence) -> bool:
+    """Whether ``a`` would be right where the claimed gradient is not: no explanation may be as wrong as what it explains."""
+    return _fits(a, g) and not g.together and not (g.claimed is not None and _fits(g.claimed, g))
+
+
 def _is_for_ones(a: np.ndarray, g: GradientEvidence) -> bool:
     """Whether ``a`` is the gradient for a cotangent of ones, in every entry that is not at a kink, wrong ones among them."""
     if g.local is None or g.wrong is None or not (g.wrong & ~g.local.kink).any():
@@ -205,7 +210,7 @@ def gradient_factor(evidence: Evidence) -> Iterator[Match]:
     Source: torch documentation, argument "reduction" of the losses.
     """
     for g in _mismatches(evidence):
-        if g.claimed is None or g.local is None:
+        if g.claimed is None or g.local is None or g.together:
             continue
         smooth = g.local.known & ~g.local.kink
         factor = common_factor(g.claimed[smooth], g.local.numeric[smooth], evidence) if g.claimed.shape == g.shape else None
@@ -231,7 +236,7 @@ def gradient_sign(evidence: Evidence) -> Iterator[Match]:
     Source: Goodfellow, Bengio, Courville, Deep Learning, section 6.5.
     """
     for g in _mismatches(evidence):
-        if g.claimed is not None and g.local is not None and _fits(_each(lambda v: -v, g.claimed), g) and not _zero(g.claimed):
+        if g.claimed is not None and _explains(_each(lambda v: -v, g.claimed), g) and not _zero(g.claimed):
             yield _explain(
                 "G103", g, f"the gradient of {g.argument} is minus the derivative", cause="a difference or a sign the wrong way round"
             )
@@ -281,7 +286,7 @@ def gradient_transposed(evidence: Evidence) -> Iterator[Match]:
     for g in _mismatches(evidence):
         if g.claimed is None or g.local is None or g.claimed.ndim != 2 or g.claimed.shape != g.shape[::-1]:
             continue
-        if _fits(g.claimed.T, g):
+        if _explains(g.claimed.T, g):
             told = g.claimed.shape != g.shape or not _zero(g.claimed)
             sure = min(g.shape) > 1 and told
             yield _explain(

@@ -87,7 +87,8 @@ def difference(line: Line, cotangents: Sequence[np.ndarray], step: float) -> Dif
     up, down, near_up, near_down = (line.rise(cotangents, t) for t in (step, -step, step / 2, -step / 2))
     coarse, fine = (up - down) / (2 * step), (near_up - near_down) / step
     value = fine + (fine - coarse) / 3
-    rounding = NOISE * line.rounding(cotangents)
+    arrival = float(np.finfo(np.float64).eps) * (abs(up) + abs(down)) / step  # what is moved is rounded where it arrives
+    rounding = NOISE * (line.rounding(cotangents) + arrival)
     noise = max(rounding, NOISE * abs(up + down - 4 * (near_up + near_down)) / 8)
     gap, near_gap = abs(up + down), 2 * abs(near_up + near_down)
     if near_gap > KINK_STAYS * gap and near_gap > FLOAT_TOLERANCE * (abs(up) + abs(down)) + 12 * rounding:
