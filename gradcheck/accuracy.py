@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from gradcheck.bounds import STEP_BITS, amplification_limit
+from gradcheck.bounds import NEAR_MAX, STEP_BITS, amplification_limit
 from gradcheck.exact.array import ExactArray, boxed, flat, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.structure import Blocks, blocks
@@ -203,7 +203,7 @@ def _rough_errors(computed: Any, exact: np.ndarray, dtype: np.dtype[Any]) -> Row
     value = to_float(exact)
     c = np.asarray(computed, dtype=np.float64).reshape(value.shape)
     with np.errstate(all="ignore"):
-        known = np.abs(value) <= float(np.finfo(dtype).max) * (1 - 2.0**-8)
+        known = np.abs(value) <= float(np.finfo(dtype).max) * NEAR_MAX
         ulp = spacing(np.where(known, value, 1.0), dtype)
         error = np.where(c == value, 0.0, np.abs(c - value) + np.spacing(np.abs(value)) / 2)
     error = np.where(known, np.where(np.isfinite(c), error, np.inf), 0.0)

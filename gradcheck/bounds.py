@@ -122,9 +122,16 @@ KINK_GAP = 2.0**-60
 """One-sided slopes of a smooth function differ by about step * f'', 2^-120; where they differ by
 more than this share of the slopes, it is looked at again with a smaller step."""
 
+KINK_SHRINKS = 2.0 ** (-CONFIRM_BITS / 2)
+"""When the step shrinks by 2^-CONFIRM_BITS, the gap between the two sides shrinks as much in smooth code, not at
+all at a kink; halfway between, on a logarithmic scale, lies the decision."""
+
 CLOSES_IN = 0.5
 """A slope has a limit if its change at least halves when the step shrinks by 2^-CONFIRM_BITS: that of
 x^(1 + a) changes 2^(60 a) times less, that of x log x as much as before, that of a root ever more."""
+
+NEAR_MAX = 1 - 2.0**-8
+"""Share of the largest finite number: above it, a sound evaluation may overflow by its last roundings."""
 
 ULPS_PER_STEP = 4
 """NumPy documents its vectorised elementary functions within 4 ulp; arithmetic is within 1/2."""

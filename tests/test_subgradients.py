@@ -139,3 +139,65 @@ def test_where_the_slopes_tell_nothing_the_verdict_is_left_open(name: str) -> No
     pair, x, reason = OPEN[name]
     result = gradcheck.check(*pair, x)
     assert (result.verdict.value, dict(result.measurements["undecided"])) == ("inconclusive", {reason: 1})
+
+
+def seeds(pair: Pair, x: Any) -> set[tuple[str, tuple[str, ...]]]:
+    """The verdicts, with the codes, at several seeds: other cotangents and other random directions."""
+    results = [gradcheck.check(*pair, np.array(x, float), seed=seed) for seed in range(6)]
+    return {(r.verdict.value, tuple(f.code for f in r.findings)) for r in results}
+
+
+@pytest.mark.parametrize(
+    ("pair", "x"),
+    [
+        ((lambda x: np.max(abs(x)), lambda dy, x: dy * np.sign(x) * (abs(x) == np.max(abs(x)))), [1, -1, 1, -1]),
+        ((lambda x: x.max() - x.min(), lambda dy, x: dy * ((x == x.max()) * 1.0 - (x == x.min()))), [3, 3, 1, 1]),
+        ((lambda x: np.sqrt(np.sum(x * x)), lambda dy, x: dy * np.array([1.0, -1.0, 1.0])), [0, 0, 0]),
+        ((lambda x: np.max(x), lambda dy, x: dy * (x == x.max())), [[1, 1], [1, 1]]),
+        ((lambda x: np.sqrt(np.sum(x * x)), lambda dy, x: dy * np.ones(3)), [0, 0, 0]),
+    ],
+)
+def test_what_is_no_subgradient_is_refuted_at_every_seed(pair: Pair, x: Any) -> None:
+    assert seeds(pair, x) == {("fail", ("G109",))}
+
+
+def bent_both_ways(x: Any) -> Any:
+    return abs(x[0]) + abs(x[1]) - 0.5 * abs(x[0] + x[1])
+
+
+@pytest.mark.parametrize(
+    ("pair", "x"),
+    [
+        ((lambda x: np.sqrt(np.sum(x * x)), lambda dy, x: dy * np.array([0.5, -0.5, 0.5])), [0, 0, 0]),
+        ((lambda x: x.max() - x.min(), lambda dy, x: dy * np.array([0.25, 0.75, -1.0, 0.0])), [3, 3, 1, 1]),
+        ((bent_both_ways, lambda dy, x: dy * np.array([0.5, -1.5])), [0, 0]),
+        ((bent_both_ways, lambda dy, x: dy * np.array([0.5, 0.5])), [0, 0]),
+        ((lambda x: x.max(axis=1), lambda dy, x: dy[:, None] * np.eye(3)[[0, 2]]), [[1, 1, 1], [0, 2, 2]]),
+    ],
+)
+def test_a_subgradient_passes_at_every_seed(pair: Pair, x: Any) -> None:
+    assert seeds(pair, x) == {("pass", ())}
+
+
+def test_random_sums_of_maxima() -> None:
+    """Limiting gradients are never accused, mixtures of entries of two are passed only if they are subgradients."""
+    rng, told = np.random.default_rng(7), 0
+    for turn in range(30):
+        weights = rng.choice([1.0, 2.0, -1.0, -0.5] if turn % 2 else [1.0, 2.0, 0.5], rng.integers(1, 4))
+        planes = [rng.integers(-2, 3, (3, 2)).astype(float) for _ in weights]
+
+        def f(x: Any, weights: Any = weights, planes: Any = planes) -> Any:
+            return sum(w * np.max(m @ x) for w, m in zip(weights, planes, strict=True))
+
+        def limit(u: Any, weights: Any = weights, planes: Any = planes) -> Any:
+            return sum(w * m[np.argmax(m @ u)] for w, m in zip(weights, planes, strict=True))
+
+        g, other = limit(rng.standard_normal(2)), limit(rng.standard_normal(2))
+        assert gradcheck.check(f, lambda dy, x, g=g: dy * g, np.zeros(2), seed=turn).verdict.value != "fail"
+        mixed = np.array([g[0], other[1]])
+        around = [np.array([np.cos(a), np.sin(a)]) for a in np.linspace(0, 2 * np.pi, 721)]
+        if turn % 2 == 0 and any(mixed @ u > f(u) + 1e-9 for u in around):
+            told += 1
+            result = gradcheck.check(f, lambda dy, x, g=mixed: dy * g, np.zeros(2), seed=turn)
+            assert [x.code for x in result.findings] == ["G109"]
+    assert told > 2

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from gradcheck.bounds import CLOSES_IN, CONFIRM_BITS, FORMULA_TOLERANCE, KINK_GAP, STEP_BITS
+from gradcheck.bounds import CLOSES_IN, FORMULA_TOLERANCE, KINK_GAP, KINK_SHRINKS, STEP_BITS
 from gradcheck.exact.array import ExactArray, boxed, lift
 
 Primals = list[Any]
@@ -92,11 +92,10 @@ def kinks(first: Sides, closer: Sides) -> np.ndarray:
 
     The sides of a smooth function close in with the step, those of a kink do not.
     """
-    shrunk = 2.0 ** (-CONFIRM_BITS / 2)
     found = []
     for (p, m), (q, n) in zip(_pairs(first), _pairs(closer), strict=True):
         finite = p.is_finite() and m.is_finite() and q.is_finite() and n.is_finite()
-        found.append(finite and bool(abs(q - n) > abs(p - m) * shrunk) and bool(abs(q - n) > 0))
+        found.append(finite and bool(abs(q - n) > abs(p - m) * KINK_SHRINKS) and bool(abs(q - n) > 0))
     return np.array(found, dtype=bool)
 
 
