@@ -22,7 +22,7 @@ from gradcheck.points import Point
 from gradcheck.rules import codes, match
 from gradcheck.rules.gradient import right_gradients
 from gradcheck.state import kept
-from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, reference
+from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, label, reference
 from gradcheck.ways.analytic import run
 
 __tracebackhide__ = methodcaller("errisinstance", UsageError)
@@ -143,7 +143,7 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
         {n: v.astype(dtype) if f else v for n, v, f in zip(names, values, floating, strict=True)}, dtype.name, seed, origin="given"
     )
     differentiable = tuple(n for n, f in zip(names, floating, strict=True) if f)
-    return NumpyPair(getattr(forward, "__name__", "forward"), forward, vjp, names, differentiable), point
+    return NumpyPair(label(forward, "forward"), forward, vjp, names, differentiable), point
 
 
 def _other(name: str, value: Any) -> str:
@@ -164,7 +164,6 @@ def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point
     else:
         function, parameters = given, given.forward if isinstance(given, torch.nn.Module) else given
     names = _names(parameters, len(values))
-    label = getattr(given, "__name__", type(given).__name__)
     wanted = [_is_tensor(v) and v.requires_grad for v in values]
     if not any(wanted):
         wanted = [_is_tensor(v) and v.is_floating_point() for v in values]
@@ -175,10 +174,11 @@ def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point
         if _is_tensor(value) and (value.device.type != "cpu" or value.layout != torch.strided or value.dtype not in _torch_dtypes()):
             what = value.dtype if value.layout == torch.strided else f"{value.dtype}, {value.layout},"
             raise UsageError(f"check(): {name} is {what} on {value.device}; give it dense, in float16, float32 or float64, on the CPU")
-        arrays[name] = value.detach().numpy().copy() if _is_tensor(value) else value
+        arrays[name] = value.numpy(force=True).copy() if _is_tensor(value) else value
     dtype = np.result_type(*(arrays[n].dtype for n, w in zip(names, wanted, strict=True) if w))
     differentiable = tuple(n for n, w in zip(names, wanted, strict=True) if w)
-    return TorchCallable(label, function, names, differentiable), Point(arrays, dtype.name, seed, origin="given")
+    subject = TorchCallable(label(given, type(given).__name__), function, names, differentiable)
+    return subject, Point(arrays, dtype.name, seed, origin="given")
 
 
 def _torch_dtypes() -> tuple[Any, ...]:

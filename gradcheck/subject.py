@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, Protocol
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -143,56 +144,87 @@ class TorchCallable:
     def functions(self) -> tuple[Callable[..., Any], ...]:
         return (self.function,)
 
-    def _tensors(self, primals: Sequence[Any]) -> list[Any]:
-        import torch
+    def _given(self, primals: Sequence[Any]) -> list[_Given]:
+        pairs = zip(self.arguments, primals, strict=True)
+        return [_given(value, name in self.differentiable) for name, value in pairs]
 
-        tensors: list[Any] = []
-        for name, value in zip(self.arguments, primals, strict=True):
-            if type(value) is ExactArray:
-                from gradcheck.exact.tensor import to_tensor
-
-                tensors.append(to_tensor(value, requires_grad=name in self.differentiable))
-            elif isinstance(value, (np.ndarray, np.generic)):
-                tensor = torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
-                tensors.append(tensor.requires_grad_(name in self.differentiable))
-            else:
-                tensors.append(value)
-        return tensors
-
-    def _call(self, tensors: Sequence[Any], exactly: bool) -> tuple[Any, ...]:
+    def _call(self, given: Sequence[_Given], exactly: bool) -> tuple[Any, ...]:
+        tensors = [g.tensor for g in given]
         if not exactly:
-            return outputs_of(self.function(*tensors))
+            return tensors_of(self.function(*tensors))
         from gradcheck.exact.tensor import exact_buffers, exact_mode
 
         with exact_mode(), exact_buffers(self.function):
-            return outputs_of(self.function(*tensors))
+            return tensors_of(self.function(*tensors))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        exactly = holds_exact(primals)
-        return tuple(_array(t, exactly) for t in self._call(self._tensors(primals), exactly))
+        exactly, given = holds_exact(primals), self._given(primals)
+        values = tuple(_array(t, exactly) for t in self._call(given, exactly))
+        _show_writes(primals, [g.entries for g in given])
+        return values
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         import torch
 
-        exactly = holds_exact(primals)
-        tensors = self._tensors(primals)
-        results = self._call(tensors, exactly)
-        wanted = [t for name, t in zip(self.arguments, tensors, strict=True) if name in self.differentiable]
+        exactly, given = holds_exact(primals), self._given(primals)
+        results = self._call(given, exactly)
+        before = [] if exactly else [_array(r, False) for r in results]
+        wanted = [g.leaf for name, g in zip(self.arguments, given, strict=True) if name in self.differentiable]
         pairs = [(r, _tensor(c, r)) for r, c in zip(results, cotangents, strict=True) if r.requires_grad]
         if not pairs:
             return (None,) * len(wanted)
         grads = torch.autograd.grad([r for r, _ in pairs], wanted, [c for _, c in pairs], allow_unused=True)
+        _show_writes(primals, [g.entries for g in given])
+        written = [r.detach() if _array(r, False).tobytes() != b.tobytes() else None for r, b in zip(results, before, strict=False)]
+        _show_writes(outputs, written)
         return tuple(None if g is None else _array(g, exactly) for g in grads)
 
 
+class _Given(NamedTuple):
+    """An argument of torch code: gradients are taken to ``leaf``, the code gets ``tensor``.
+
+    They are two, since torch lets nobody write into a leaf. ``entries`` sees what is written into ``tensor``.
+    """
+
+    leaf: Any
+    tensor: Any
+    entries: Any = None
+
+
+def _given(value: Any, differentiable: bool) -> _Given:
+    import torch
+
+    if type(value) is ExactArray:
+        from gradcheck.exact.tensor import to_tensor
+
+        leaf = to_tensor(value, requires_grad=differentiable)
+        return _Given(leaf, leaf.clone() if differentiable else leaf)
+    if not isinstance(value, (np.ndarray, np.generic)):
+        return _Given(value, value)
+    leaf = torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
+    if not differentiable:
+        return _Given(leaf, leaf)
+    tensor = leaf.requires_grad_().clone()
+    return _Given(leaf, tensor, tensor.detach())
+
+
+def _show_writes(arrays: Sequence[Any], tensors: Sequence[Any]) -> None:
+    """What torch code wrote into ``tensors`` (None for what it had no chance to) stands in ``arrays``, as if they had been its own."""
+    for array, tensor in zip(arrays, tensors, strict=False):
+        if tensor is not None and isinstance(array, np.ndarray) and array.flags.writeable:
+            np.copyto(array, tensor.numpy(force=True))
+
+
 def _tensor(cotangent: Any, like: Any) -> Any:
+    """``cotangent`` as a tensor; one that may be written into shares its memory if the dtype is the same."""
     import torch
 
     if type(cotangent) is ExactArray:
         from gradcheck.exact.tensor import to_tensor
 
         return to_tensor(cotangent)
-    return torch.from_numpy(np.array(cotangent)).to(like.dtype)
+    shared = isinstance(cotangent, np.ndarray) and cotangent.flags.writeable and cotangent.flags.c_contiguous
+    return torch.from_numpy(cotangent if shared else np.array(cotangent)).to(like.dtype)
 
 
 def _array(tensor: Any, exactly: bool) -> Any:
@@ -200,15 +232,43 @@ def _array(tensor: Any, exactly: bool) -> Any:
         from gradcheck.exact.tensor import to_exact
 
         return to_exact(tensor)
-    return tensor.detach().numpy().copy()
+    return tensor.numpy(force=True).copy()
+
+
+def tensors_of(returned: Any) -> tuple[Any, ...]:
+    """The tensors that torch code returned, alone or in nested tuples, lists and dicts.
+
+    Beside them, None, numbers and strings are passed by. Raises ``ReturnsNothing`` if nothing is
+    left, and ``TypeError`` for anything else.
+    """
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    leaves = tree_leaves(returned)
+    tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+    passed = (torch.Tensor, type(None), *((bool, int, float, str) if tensors else ()))
+    other = [leaf for leaf in leaves if not isinstance(leaf, passed)]
+    if other:
+        raise TypeError(f"the forward returned {_a(type(other[0]).__name__)}, which is no tensor and no tuple, list or dict of tensors")
+    if not tensors:
+        outputs_of(returned)
+        raise ReturnsNothing(f"the forward returned {_a(type(returned).__name__)} without a tensor in it")
+    return tensors
 
 
 def outputs_of(returned: Any) -> tuple[Any, ...]:
     """What a forward returned, as a tuple; raises ``ReturnsNothing``."""
     outputs = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
-    if not outputs or any(value is None for value in outputs):
-        raise ReturnsNothing("the forward returned None" if returned is None else "the forward returned a tuple with None in it")
+    kind = type(returned).__name__
+    if not outputs:
+        raise ReturnsNothing(f"the forward returned an empty {kind}")
+    if any(value is None for value in outputs):
+        raise ReturnsNothing("the forward returned None" if returned is None else f"the forward returned a {kind} with None in it")
     return outputs
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiouAEIOU" else f"a {noun}"
 
 
 def _gradients(given: Any, count: int) -> tuple[Any, ...]:
@@ -231,6 +291,15 @@ def takes_output(backward: Callable[..., Any], count: int) -> bool:
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
     return len(positional) >= count + 2
+
+
+def label(function: Any, otherwise: str = "") -> str:
+    """What ``function`` is called where it is listed: ``Layer.forward`` for a method; ``otherwise`` if it has no name."""
+    if isinstance(function, MethodType):
+        owner = function.__self__ if isinstance(function.__self__, type) else type(function.__self__)
+        return f"{label(owner)}.{getattr(function, '__name__', otherwise)}"
+    name = "__qualname__" if isinstance(function, (FunctionType, type)) else "__name__"
+    return str(getattr(function, name, otherwise)).rpartition("<locals>.")[2]
 
 
 def locate(function: Any) -> tuple[str, int | None]:
@@ -296,7 +365,7 @@ def implements(spec: str) -> Callable[[Callable[..., Any]], Implementation]:
 
 def bind(spec: FunctionSpec, forward: Callable[..., Any], backward: Callable[..., Any] | None) -> Subject:
     """The subject that ``forward`` (and ``backward``, if it is a NumPy pair) make for ``spec``."""
-    name = getattr(forward, "__name__", spec.name)
+    name = label(forward, spec.name)
     if backward is None:
         forward = forward.apply if isinstance(forward, type) and hasattr(forward, "apply") else forward
         return TorchCallable(name, forward, tuple(spec.arguments), spec.differentiable)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+import time
+from collections import OrderedDict, UserDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,7 +17,7 @@ import torch
 
 import gradcheck
 from gradcheck import state
-from gradcheck.state import kept
+from gradcheck.state import behind, kept
 
 
 class Inner:
@@ -111,3 +118,275 @@ def test_data_sets_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_plain_functions_have_no_state() -> None:
     with kept((np.sin, lambda x: x, Layer)):
         pass
+
+
+COUNT, CACHE = 0, {}
+LAYER = Layer()
+
+
+def counts(x: Any) -> Any:
+    global COUNT
+    COUNT += 1
+    CACHE["x"] = x
+    return LAYER.forward(x)
+
+
+def test_globals_that_the_function_names() -> None:
+    with kept((counts,)):
+        counts(np.ones(3))
+        assert (COUNT, LAYER.calls, list(CACHE)) == (1, 1, ["x"])
+    assert (COUNT, LAYER.calls, CACHE, LAYER.log) == (0, 0, {}, [])
+
+
+def test_a_global_that_the_function_makes_is_gone() -> None:
+    def makes() -> None:
+        global MADE
+        MADE = 1
+
+    with kept((makes,)):
+        makes()
+        assert "MADE" in globals()
+    assert "MADE" not in globals()
+
+
+def test_a_layer_behind_a_lambda() -> None:
+    layer = Layer()
+    result = gradcheck.check(lambda x: layer.forward(x), lambda dy, x: layer.backward(dy, x), np.arange(3.0))
+    assert result.passed
+    assert (layer.calls, layer.log, layer.parts[0].seen, layer.mean.tolist()) == (0, [], {}, [0, 0, 0])
+
+
+def named(layer: Any, x: Any, *, other: Any = None) -> Any:
+    return (other or layer).forward(x)
+
+
+def defaults(layer: Layer) -> Callable[..., Any]:
+    def run(x: Any, own: Any = layer) -> Any:
+        return own.forward(x)
+
+    return run
+
+
+def keywords(layer: Layer) -> Callable[..., Any]:
+    def run(x: Any, *, own: Any = layer) -> Any:
+        return own.forward(x)
+
+    return run
+
+
+def attribute(layer: Layer) -> Callable[..., Any]:
+    def run(x: Any) -> Any:
+        return run.layer.forward(x)  # type: ignore[attr-defined]
+
+    run.layer = layer  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda layer: partial(named, layer),
+        lambda layer: partial(named, None, other=layer),
+        lambda layer: partial(layer.forward),
+        lambda layer: lambda x: (lambda z: layer(z))(x),
+        defaults,
+        keywords,
+        attribute,
+        lambda layer: np.vectorize(lambda x: layer.forward(x)),
+        lambda layer: lru_cache(lambda x: layer.forward(x)),
+    ],
+)
+def test_every_way_to_a_layer(make: Callable[[Layer], Callable[..., Any]]) -> None:
+    layer = Layer()
+    with kept((make(layer),)):
+        layer.forward(np.ones(3))
+    assert (layer.calls, layer.log) == (0, [])
+
+
+def test_names_that_are_bound_anew() -> None:
+    total = 0
+    empty: Any
+
+    def run(x: Any) -> Any:
+        nonlocal total, empty
+        total, run.calls, empty = total + 1, total, 3  # type: ignore[attr-defined]
+        return x
+
+    def late() -> Any:
+        return empty
+
+    with kept((run,)):
+        run(1)
+        assert (total, late()) == (1, 3)
+    assert total == 0
+    assert not vars(run)
+
+
+class Slots:
+    __slots__ = ("made", "seen")
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+
+@dataclass(slots=True)
+class Slotted:
+    seen: list[int] = field(default_factory=list)
+    made: int = 0
+
+
+class Both(Slots):
+    shared: ClassVar[list[int]] = []
+    calls = 0
+
+    def run(self) -> None:
+        Both.calls += 1
+        Both.fresh = 1  # type: ignore[attr-defined]
+        self.other = 1
+
+
+@pytest.mark.parametrize("kind", [Slots, Slotted, Both])
+def test_objects_with_slots(kind: Any) -> None:
+    held = kind()
+    before = getattr(held, "made", None)
+    with kept((lambda: held,)):
+        held.seen.append(1)
+        held.seen, held.made = [], 2
+    assert (held.seen, getattr(held, "made", None)) == ([], before)
+
+
+def test_attributes_of_a_class() -> None:
+    held = Both()
+    with kept((held.run,)):
+        held.run()
+        Both.shared.append(1)
+    assert (Both.shared, Both.calls, hasattr(Both, "fresh"), vars(held)) == ([], 0, False, {})
+
+
+class Refuses(dict):  # type: ignore[type-arg]
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("no")
+
+    __setitem__ = clear = update = copy = items = values = __iter__ = _refuse
+
+
+class RefusesToo(list):  # type: ignore[type-arg]
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("no")
+
+    __setitem__ = copy = __iter__ = clear = _refuse
+
+
+def test_containers() -> None:
+    held = (deque([1, 2], maxlen=2), SimpleNamespace(a=1), UserDict(a=1), OrderedDict(a=1, b=2), {1, 2}, [1, [2]], {"a": {"b": 1}})
+    with kept((lambda: held,)):
+        held[0].append(3)
+        held[1].a = held[1].b = 2
+        held[2]["b"] = 2
+        held[3].move_to_end("a")
+        held[4].add(3)
+        held[5][1].append(3)
+        held[6]["a"].clear()
+    assert held == (deque([1, 2]), SimpleNamespace(a=1), {"a": 1}, OrderedDict(a=1, b=2), {1, 2}, [1, [2]], {"a": {"b": 1}})
+
+
+def test_what_refuses_is_put_back_or_left() -> None:
+    table, listed = Refuses(), RefusesToo([1])
+    dict.__setitem__(table, "a", [1])
+
+    class Odd:
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise ValueError("no")
+
+    odd = Odd()
+    with kept((lambda: (table, listed, odd),)):
+        dict.__setitem__(table, "b", 2)
+        dict.__getitem__(table, "a").append(2)
+        listed.append(2)
+    assert (dict(dict.items(table)), list.__len__(listed)) == ({"a": [1]}, 1)
+
+
+def test_arrays_and_tensors_that_are_no_longer_what_they_were() -> None:
+    fixed, longer, tensor, wide = np.zeros(2), np.zeros(2), torch.zeros(2), torch.zeros(2)
+    with kept((lambda: (fixed, longer, tensor, wide),)):
+        fixed[0] = 1
+        fixed.flags.writeable = False
+        longer.resize(3, refcheck=False)
+        tensor.resize_(3)
+        wide.data = wide.double() + 1
+    assert (fixed.tolist(), longer.tolist(), tensor.tolist(), wide.tolist()) == ([0, 0],) * 4
+    assert wide.dtype == torch.float32
+
+
+def test_a_check_of_a_layer_that_makes_its_buffer_read_only() -> None:
+    class Fixes(Layer):
+        def forward(self, x: Any) -> Any:
+            self.w.flags.writeable = False
+            return x * self.w
+
+    layer = Fixes()
+    assert gradcheck.check(layer.forward, layer.backward, np.arange(3.0)).passed
+    assert layer.w.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("made", "draw"),
+    [
+        (np.random.default_rng(0), lambda r: r.random()),
+        (np.random.RandomState(0), lambda r: r.random_sample()),
+        (random.Random(0), lambda r: r.random()),
+        (torch.Generator(), lambda r: torch.rand(1, generator=r).item()),
+    ],
+)
+def test_where_random_numbers_come_from(made: Any, draw: Callable[[Any], float]) -> None:
+    layer = SimpleNamespace(rng=made)
+    with kept((lambda: layer,)):
+        first = draw(made)
+    assert draw(made) == first
+
+
+def test_a_torch_module_behind_a_lambda_keeps_its_statistics() -> None:
+    module = torch.nn.BatchNorm1d(3, dtype=torch.float64)
+    for function in (lambda x: module(x), partial(lambda m, x: m(x), module)):
+        result = gradcheck.check(function, torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(4, 3))
+        assert (result.verdict.value, result.measurements["way"]) == ("pass", "exact")
+        assert (module.running_mean.tolist(), int(module.num_batches_tracked)) == ([0, 0, 0], 0)
+
+
+def test_libraries_are_not_walked_into() -> None:
+    found = behind((lambda x: np.sum(torch.relu(x)), np.sum, torch.nn.functional.relu, torch.nn.Linear, np, gradcheck.check))
+    assert all(
+        getattr(v, "__module__", __name__) in (__name__, "numpy", "gradcheck.api", "torch.nn.functional") or v is torch.nn.Linear
+        for v in found
+    )
+    assert len(found) <= 5
+
+
+def test_long_lists_are_kept_but_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MOST_WALKED", 1)
+    inner: list[int] = []
+    held = [inner, inner]
+    with kept((lambda: held,)):
+        held.append(inner)
+        inner.append(1)
+    assert (len(held), inner) == (2, [1])
+
+
+def test_plain_functions_are_kept_in_no_time() -> None:
+    def once() -> float:
+        started = time.perf_counter()
+        for _ in range(100):
+            with kept((plain, plain_vjp)):
+                pass
+        return (time.perf_counter() - started) / 100
+
+    assert min(once() for _ in range(20)) < 100e-6
+
+
+def plain(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+def plain_vjp(dy: Any, x: Any) -> Any:
+    return np.where(x > 0, dy, 0)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from flint import ctx
 
+import gradcheck
 from gradcheck.domains import Real
 from gradcheck.errors import SpecError
 from gradcheck.exact.array import ExactArray, exact
@@ -29,11 +30,13 @@ from gradcheck.subject import (
     implementations,
     implements,
     import_module,
+    label,
     locate,
     on_show,
     provided,
     reference,
     takes_output,
+    tensors_of,
 )
 
 X, Y, DY = np.array([0.5, -2.0]), np.array([3.0, 1.0]), np.array([1.0, 10.0])
@@ -354,3 +357,115 @@ def test_a_file_is_no_other_module(project: Path) -> None:
         import_module("subjects_broken.py")
     with pytest.raises(SpecError, match=r"subjects_broken\.py does not import"):
         import_module("subjects_broken.py")
+
+
+T = torch.tensor([1.0, -2.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("returned", "count"),
+    [
+        (T, 1),
+        ((T, None), 1),
+        ([T, (T, {"a": T, "b": [T]})], 4),
+        ({"loss": T, "step": 3, "rate": 0.1, "name": "adam", "last": True}, 1),
+        (torch.max(T, 0), 2),
+    ],
+)
+def test_the_tensors_of_what_torch_code_returns(returned: Any, count: int) -> None:
+    assert len(tensors_of(returned)) == count
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (None, ReturnsNothing, "the forward returned None"),
+        ((None, None), ReturnsNothing, "the forward returned a tuple with None in it"),
+        ((), ReturnsNothing, "the forward returned an empty tuple"),
+        ({}, ReturnsNothing, "the forward returned a dict without a tensor in it"),
+        (3.0, TypeError, "the forward returned a float, which is no tensor"),
+        ((T, np.ones(2)), TypeError, "the forward returned a ndarray, which is no tensor"),
+    ],
+)
+def test_what_torch_code_may_not_return(returned: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        tensors_of(returned)
+
+
+@pytest.mark.parametrize("returned", [(), []])
+def test_an_empty_tuple_is_called_so(returned: Any) -> None:
+    with pytest.raises(ReturnsNothing, match=f"the forward returned an empty {type(returned).__name__}$"):
+        pair(forward=lambda x, y: returned).value((X, Y))
+
+
+def nested(x: torch.Tensor) -> Any:
+    return {"a": x * 2, "b": (x.exp(), None)}, 1.0
+
+
+def test_nested_outputs_have_gradients() -> None:
+    subject = TorchCallable("t", nested, ("x",), ("x",))
+    outputs = subject.value((X,))
+    assert [o.tolist() for o in outputs] == [(2 * X).tolist(), np.exp(X).tolist()]
+    (g,) = subject.gradient((DY, DY), (X,), outputs)
+    assert np.allclose(g, DY * 2 + DY * np.exp(X))
+    with ctx.workprec(200):
+        assert len(subject.gradient((exact(DY), exact(DY)), (exact(X),), subject.value((exact(X),)))) == 1
+
+
+@pytest.mark.parametrize("module", [torch.nn.LSTM(3, 2), torch.nn.GRU(3, 2)])
+def test_recurrent_modules(module: torch.nn.Module) -> None:
+    result = gradcheck.check(module.double(), torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3))
+    assert result.passed, result.findings
+
+
+def test_attention_without_weights() -> None:
+    mha = torch.nn.MultiheadAttention(2, 1).double()
+    assert gradcheck.check(lambda q: mha(q, q, q, need_weights=False), torch.eye(2, dtype=torch.float64)).passed
+
+
+def test_a_gradient_of_zeros_that_torch_does_not_store() -> None:
+    assert gradcheck.check(torch.sgn, T).passed
+
+
+class Dirty(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.mark_dirty(x)
+        return x.mul_(2)
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> torch.Tensor:
+        return 2 * dy
+
+
+@pytest.mark.parametrize("function", [torch.nn.ReLU(inplace=True), Dirty.apply, lambda x: x.mul_(2), lambda x: x.unsqueeze_(0).mul_(3)])
+def test_torch_code_in_place(function: Callable[..., Any]) -> None:
+    subject, x = TorchCallable("t", function, ("x",), ("x",)), X.copy()
+    (value,) = subject.value((x,))
+    assert x.ravel().tolist() == value.ravel().tolist() != X.tolist()
+    (g,) = subject.gradient((np.ones_like(value),), (X.copy(),), (value,))
+    with ctx.workprec(200):
+        (balls,) = subject.gradient((exact(np.ones_like(value)),), (exact(X),), subject.value((exact(X),)))
+    assert [float(b) for b in balls.balls_] == g.tolist()
+
+
+def test_a_cotangent_is_shared_where_torch_can() -> None:
+    subject, (y,) = SUBJECTS["torch lambda"], (X * Y,)
+    fixed = DY.copy()
+    fixed.flags.writeable = False
+    for dy in (fixed, DY[::-1][::-1], DY.astype(np.float32), np.array([DY, DY]).T[:, 0]):
+        assert subject.gradient((dy,), (X, Y), (y,))[0].tolist() == (DY * Y).tolist()
+    assert subject.gradient((DY[::-1],), (X, Y), (y,))[0].tolist() == (DY[::-1] * Y).tolist()
+
+
+def test_methods_are_called_by_their_class() -> None:
+    class Derived(Module):
+        pass
+
+    assert label(Derived().forward) == "Derived.forward"
+    assert label(Square.apply) == "Square.apply"
+    assert label(lambda x: x) == "<lambda>"
+    assert (label(Derived), label(np.sin), label(torch.tanh), label(product)) == ("Derived", "sin", "tanh", "product")
+    assert label(functools.partial(product), "forward") == "forward"
+    result = gradcheck.check(Module().forward, torch.ones(1), torch.ones(1))
+    assert result.name == "Module.forward"

@@ -193,7 +193,7 @@ _STAND_INS: dict[int, Any] = {
 _FOREIGN = frozenset({"numpy", "scipy", "flint", "torch", "hypothesis", "pytest", "builtins"}) | sys.stdlib_module_names
 
 
-def _ours_or_foreign(module: str) -> bool:
+def ours_or_foreign(module: str) -> bool:
     root = module.partition(".")[0]
     return (root in _FOREIGN and module != "__main__") or (root == "gradcheck" and not module.startswith("gradcheck.specs"))
 
@@ -214,7 +214,7 @@ def _functions(value: Any) -> Iterator[FunctionType]:
     elif isinstance(value, functools.partial):
         yield from _functions(value.func)
     elif isinstance(value, type):
-        for attribute in [a for base in value.__mro__ if not _ours_or_foreign(base.__module__) for a in vars(base).values()]:
+        for attribute in [a for base in value.__mro__ if not ours_or_foreign(base.__module__) for a in vars(base).values()]:
             inner = attribute.__func__ if isinstance(attribute, (classmethod, staticmethod)) else attribute
             inner = inner.fget if isinstance(inner, property) else inner.func if isinstance(inner, functools.cached_property) else inner
             if isinstance(inner, FunctionType):
@@ -267,12 +267,12 @@ def reachable(roots: Iterable[Any]) -> Iterator[FunctionType]:
     while todo:
         function = todo.pop()
         key = (id(function.__code__), id(function.__globals__), *(id(cell) for cell in function.__closure__ or ()))
-        if key in seen or _ours_or_foreign(function.__module__ or ""):
+        if key in seen or ours_or_foreign(function.__module__ or ""):
             continue
         seen.add(key)
         yield function
         for _, _, value in named(function):
-            if isinstance(value, ModuleType) and not _ours_or_foreign(value.__name__):
+            if isinstance(value, ModuleType) and not ours_or_foreign(value.__name__):
                 todo.extend(f for v in list(vars(value).values()) for f in _functions(v) if callable(v))
             elif id(value) not in _STAND_INS:
                 todo.extend(_functions(value))

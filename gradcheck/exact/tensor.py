@@ -26,6 +26,7 @@ from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.errors import NotExact
 from gradcheck.exact.strided import ExactTensor, down, plain, tensors_in, to_exact, to_tensor, up
+from gradcheck.state import behind
 
 Way = Callable[[Any, Any, Any], Any]
 """``(func, args, kwargs)`` to the result."""
@@ -287,9 +288,8 @@ def exact_mode() -> Iterator[None]:
 
 @contextlib.contextmanager
 def exact_buffers(function: Any) -> Iterator[None]:
-    """While active, the floating buffers of ``function``, if it is a module, are exact: running averages can be written to."""
-    owner = getattr(function, "__self__", function)
-    modules = list(owner.modules()) if isinstance(owner, torch.nn.Module) else []
+    """While active, the floating buffers of the modules behind ``function`` are exact: running averages can be written to."""
+    modules = [m for m in behind([function]) if isinstance(m, torch.nn.Module)]
     held = [(m._buffers, n, b) for m in modules for n, b in m._buffers.items() if b is not None and b.is_floating_point()]
     for buffers, name, buffer in held:
         buffers[name] = to_tensor(to_exact(buffer))

@@ -66,8 +66,14 @@ def _numbers(value: Any, who: str) -> np.ndarray:
     """``value`` as an array; raises ``TypeError`` if it holds anything but numbers."""
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"{who} returned a {type(value).__name__}, which is no array of numbers")
+        raise TypeError(f"{who} returned {_what(value)}")
     return array
+
+
+def _what(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return f"a {type(value).__name__}, which is no array of numbers"
+    return f"an array of {'objects' if value.dtype.kind == 'O' else value.dtype.type.__name__} (dtype {value.dtype}), not of numbers"
 
 
 def _bits(value: Any) -> bytes:
@@ -137,7 +143,7 @@ def _torch_flags(subject: TorchCallable, primals: Sequence[Any], cotangents: Seq
     def forward() -> tuple[Any, ...]:
         return subject.value(copies(primals))
 
-    return raised_by(forward), raised_by(lambda: subject.gradient(cotangents, copies(primals), ()))
+    return raised_by(forward), raised_by(lambda: subject.gradient(copies(cotangents), copies(primals), ()))
 
 
 def differentiable(subject: Subject) -> list[int]:

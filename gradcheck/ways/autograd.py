@@ -41,7 +41,7 @@ class Reference:
         """One for every differentiable argument, zeros where torch sees no connection; None if the shapes do not fit."""
         if self.shapes != tuple(np.shape(c) for c in cotangents):
             return None
-        given = self.subject.gradient(list(cotangents), copies(self.primals), self.outputs)
+        given = self.subject.gradient(copies(cotangents), copies(self.primals), self.outputs)
         return tuple(np.zeros(self.primals[k].shape) if g is None else g for k, g in zip(differentiable(self.subject), given, strict=True))
 
     def has_gradient(self, i: int, cotangents: Sequence[Any], claimed: np.ndarray | None) -> bool:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
+
+from gradcheck.evidence import gather
+from gradcheck.points import Point
+from gradcheck.rules import match
+from gradcheck.subject import TorchCallable
 
 X = {"x": [-1.0, 2.0]}
 
@@ -84,3 +91,62 @@ def test_s104(look):
     found = look(forward, lambda dy, x, y: dy, X)
     assert "S104" in found
     assert found["S104"][0].argument is None
+
+
+def torch_codes(function, dtype="float64"):
+    subject = TorchCallable("t", function, ("x",), ("x",))
+    return [
+        (m.code, m.argument, m.measured.get("stage")) for m in match(gather(subject, Point({"x": np.array(X["x"], dtype)}, dtype, seed=1)))
+    ]
+
+
+def cube(backward):
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    return type("Cube", (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}).apply
+
+
+def right(ctx, dy):
+    return dy * 3 * ctx.saved_tensors[0] ** 2
+
+
+def spoils_cotangent(ctx, dy):
+    return dy.mul_(3 * ctx.saved_tensors[0] ** 2)
+
+
+def spoils_input(ctx, dy):
+    g = right(ctx, dy)
+    ctx.saved_tensors[0].zero_()
+    return g
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_torch_code(dtype):
+    assert torch_codes(cube(right), dtype) == []
+    assert torch_codes(cube(spoils_cotangent), dtype) == [("S102", None, None)]
+    assert torch_codes(cube(spoils_input), dtype) == [("S101", "x", "backward")]
+    assert torch_codes(torch.nn.ReLU(inplace=True), dtype) == [("S101", "x", "forward")]
+    assert torch_codes(lambda x: torch.relu_(x * 2), dtype) == []
+    assert torch_codes(lambda x: x.mul_(1), dtype) == []
+
+
+def test_s102_beside_exceptions():
+    """Where an output is not finite torch is run once more."""
+    overflows = cube(lambda ctx, dy: dy.mul_(torch.inf))
+    assert ("S102", None, None) in torch_codes(overflows)
+
+
+def test_s101_the_output_that_torch_code_saved():
+    class Exp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(y := x.exp())
+            return y
+
+        @staticmethod
+        def backward(ctx, dy):
+            return ctx.saved_tensors[0].mul_(dy)
+
+    assert torch_codes(Exp.apply) == [("S101", "the output", "backward")]
