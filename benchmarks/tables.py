@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import growth as growth_
 from benchmarks.alarms import Alarms
 from benchmarks.catalog import Run
 from benchmarks.cost import EXACT, INPUTS, YARDSTICK, Cost
+from benchmarks.detection import Share
+from benchmarks.engines import OURS
 from benchmarks.power import DELTAS, Power
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
@@ -154,3 +158,80 @@ def write_between(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def growth(costs: Sequence[growth_.Cost]) -> str:
+    """A table for each problem: milliseconds of one check and calls at every size, and the power of N."""
+    parts = []
+    for problem in dict.fromkeys(c.problem for c in costs):
+        mine = [c for c in costs if c.problem == problem]
+        sizes = sorted({c.size for c in mine})
+        lines = []
+        for engine in dict.fromkeys(c.engine for c in mine):
+            chosen = [c for c in mine if c.engine == engine]
+            at = {c.size: f"{c.seconds * 1e3:.3g} ({c.forwards} + {c.backwards})" for c in chosen}
+            time, memory = growth_.exponent(chosen, lambda c: c.seconds), [c for c in chosen if c.peak]
+            space = f"{growth_.exponent(memory, lambda c: float(c.peak or 1)):.1f}" if len(memory) > 1 else "-"
+            lines.append((engine, *(at.get(n, "-") for n in sizes), "-" if math.isnan(time) else f"{time:.1f}", space))
+        header = ["CPU ms (forwards + backwards)", *(f"N = {n:,}" for n in sizes), "time ~ N^", "memory ~ N^"]
+        parts.append(f"**{problem[0].upper()}{problem[1:]}**\n\n{table(header, lines)}")
+    about = (
+        "One check of a right gradient, the least CPU time of some, one torch thread; the powers are those between the two largest sizes. "
+        "Engines that call the function for every input stop at N = 1,000, others when they get slow."
+    )
+    return "### Cost against the number of inputs\n\n" + about + "\n\n" + "\n\n".join([*parts, *_growth_claims(costs)])
+
+
+def _growth_claims(costs: Sequence[growth_.Cost]) -> Iterator[str]:
+    known = {(c.problem, c.engine, c.size): c for c in costs}
+    problems = list(dict.fromkeys(c.problem for c in costs))
+    sizes = sorted({c.size for c in costs})
+
+    def ratios(engine: str, other: str, upto: int) -> dict[tuple[str, int], float]:
+        pairs = {(p, n): (known.get((p, engine, n)), known.get((p, other, n))) for p in problems for n in sizes if n <= upto}
+        return {key: a.seconds / b.seconds for key, (a, b) in pairs.items() if a is not None and b is not None}
+
+    ahead = ratios("gradcheck, exact", "torch, fast", 1000)
+    if ahead:
+        slower = [f"{p} at N = {n:,} ({r:.1f} times)" for (p, n), r in ahead.items() if r > 1]
+        yield claim("in exact arithmetic ahead of fast mode up to N = 1,000", not slower, f"Slower: {'; '.join(slower)}." if slower else "")
+    large = ratios("gradcheck, floats", growth_.BASIS, max(sizes))
+    if large:
+        worst = {n: max(r for (_, m), r in large.items() if m == n) for n in sizes}
+        said = ", ".join(f"{r:.1f} at N = {n:,}" for n, r in worst.items())
+        calls = [known[p, "gradcheck, floats", n] for p in problems for n in sizes if (p, "gradcheck, floats", n) in known]
+        most = max((c.forwards + c.backwards) / 3 for c in calls)
+        yield claim(
+            "the float way costs at most twice its own 2 forwards + 1 backward in calls",
+            most <= 2,
+            f"Calls: {most:.1f} times. Time: {said}.",
+        )
+
+
+def detection(rows: Sequence[Share]) -> str:
+    parts = []
+    for size in dict.fromkeys(r.size for r in rows):
+        mine = [r for r in rows if r.size == size]
+        cases = list(dict.fromkeys(r.case for r in mine))
+        lines = [
+            (e, *(next((f"{r.accused / r.trials:.2g}" for r in mine if r.engine == e and r.case == c), "-") for c in cases))
+            for e in dict.fromkeys(r.engine for r in mine)
+        ]
+        parts.append(table([f"share found, N = {size:,}", *cases], lines))
+    missed = [f"{r.engine}: {r.case} at N = {r.size:,}" for r in rows if r.engine in OURS and r.accused < r.trials]
+    parts.append(claim("every wrong gradient is found, at every N", not missed, f"Missed: {'; '.join(missed)}." if missed else ""))
+    return "### Wrong gradients found (tanh, entry by entry)\n\n" + "\n\n".join(parts)
+
+
+def accused(rows: Sequence[Share]) -> str:
+    cases = list(dict.fromkeys(r.case for r in rows))
+
+    def cell(engine: str, case: str) -> str:
+        r = next(r for r in rows if r.engine == engine and r.case == case)
+        return f"{r.accused / r.trials:.2g}" + (f" (+ {r.undecided / r.trials:.2g})" if r.undecided else "")
+
+    lines = [(case, *(cell(e, case) for e in dict.fromkeys(r.engine for r in rows))) for case in cases]
+    wrong = [f"{r.engine}: {r.case}" for r in rows if r.engine in OURS and r.accused]
+    parts = [table(["share accused (+ no verdict)", *dict.fromkeys(r.engine for r in rows)], lines)]
+    parts.append(claim("no right gradient is accused", not wrong, f"Accused: {'; '.join(wrong)}." if wrong else ""))
+    return f"### Right gradients accused (N = {rows[0].size})\n\n" + "\n\n".join(parts)

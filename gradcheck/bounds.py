@@ -105,7 +105,7 @@ NOISE = 2.0
 """Times the larger of one rounding and the fourth difference over its norm: what one value may be off by."""
 
 LEAST_SCALE = 2.0**-10
-"""The scale of entries near zero, for which a relative step would vanish."""
+"""Share of the median entry: the scale of smaller ones, for which a step relative to themselves would vanish beside the others."""
 
 KINK_STAYS = 0.75
 """The slopes to the two sides differ alike at a step and at half of it at a kink (a ratio of 1), half

@@ -125,3 +125,38 @@ def test_the_machine_is_described_without_its_name(part):
     said = part("tables").machine()
     assert "cores" in said
     assert not platform.node() or platform.node() not in said
+
+
+def test_engines_ask_the_same_question(part):
+    problems, engines = part("problems"), part("engines")
+    x = np.random.default_rng(0).standard_normal(20)
+    for problem in problems.PROBLEMS:
+        for name in ("gradcheck, exact", "gradcheck, floats", "torch, fast", "torch, slow"):
+            passed, forwards, backwards = engines.ask(engines.ENGINES[name], engines.Task(problem, problems.RIGHT, x))
+            assert passed, (problem.name, name)
+            assert forwards >= 2
+            assert backwards >= 1
+        assert engines.ask(engines.exact, engines.Task(problem, problems.RIGHT, x))[1:] == (3, 1)
+        assert engines.ask(engines.floats, engines.Task(problem, problems.RIGHT, x))[1:] == (5, 1)
+
+
+def test_ours_find_every_slip_and_accuse_no_right_gradient(part):
+    problems, engines = part("problems"), part("engines")
+    for engine in (engines.exact, engines.floats):
+        for slip in problems.SLIPS:
+            task = engines.Task(problems.ELEMENTWISE, slip, np.random.default_rng(0).standard_normal(30))
+            assert engines.ask(engine, task)[0] is False, slip.name
+        for hard in problems.HARD:
+            task = engines.Task(hard.problem, problems.RIGHT, hard.draw(np.random.default_rng(0), 30))
+            assert engines.ask(engine, task)[0] is not False, hard.problem.name
+
+
+def test_growth_and_plots_are_measured_and_shown(part, tmp_path):
+    growth, tables, plots = part("growth"), part("tables"), part("plots")
+    costs = growth.measure(part("problems").PROBLEMS[:1], (10, 20), 1)
+    assert {c.engine for c in costs} >= {growth.BASIS, "gradcheck, exact", "torch, slow"}
+    shown = tables.growth(costs)
+    assert "(3 + 1)" in shown
+    assert "ahead of fast mode" in shown
+    drawn = [plots.cost(costs, tmp_path), plots.detection(tmp_path, 5, 1), plots.steps(tmp_path)]
+    assert all(path.read_text().startswith("<?xml") for path in drawn)

@@ -144,8 +144,11 @@ def confirmed(found: Sequence[Difference]) -> Difference:
 
 
 def scaled(x: np.ndarray) -> np.ndarray:
-    """How far each entry moves for t = 1: by its own size, at least LEAST_SCALE."""
-    return np.asarray(np.maximum(np.abs(x), LEAST_SCALE))
+    """How far each entry moves for t = 1: by its own size, at least LEAST_SCALE of the median; a zero by the median (1 if all are zero)."""
+    sizes = np.abs(x)
+    known = sizes[(sizes > 0) & np.isfinite(sizes)]
+    typical = float(np.median(known)) if known.size else 1.0
+    return np.asarray(np.where(sizes == 0, typical, np.maximum(sizes, LEAST_SCALE * typical)))
 
 
 def classical(evaluate: Evaluate, primals: Sequence[Any], k: int, direction: np.ndarray, cotangents: Sequence[np.ndarray]) -> Slope:

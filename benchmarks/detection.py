@@ -1,0 +1,67 @@
+"""Two tables: which wrong gradients each engine finds, and which right ones it accuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.engines import QUADRATIC, Engine, Task, ask, installed
+from benchmarks.problems import ELEMENTWISE, HARD, RIGHT, SLIPS
+
+SIZES = (100, 1000, 8000)
+ALARM_SIZE = 100
+LARGEST_DENSE = 1000
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of ``trials``: how many gradients were accused, and how many got no verdict."""
+
+    engine: str
+    case: str
+    size: int
+    trials: int
+    accused: int
+    undecided: int
+
+
+def detection(trials: int, sizes: Sequence[int] = SIZES) -> list[Share]:
+    """Wrong gradients of tanh, all entrywise."""
+    return [
+        _share(
+            engine,
+            name,
+            slip.name,
+            size,
+            trials,
+            lambda rng, size=size, slip=slip: Task(ELEMENTWISE, slip, rng.standard_normal(size), int(rng.integers(2**16))),
+        )
+        for size in sizes
+        for name, engine in installed().items()
+        if not (name in QUADRATIC and size > LARGEST_DENSE)
+        for slip in SLIPS
+    ]
+
+
+def alarms(trials: int, size: int = ALARM_SIZE) -> list[Share]:
+    """Right gradients where checkers stumble."""
+    return [
+        _share(
+            engine,
+            name,
+            hard.problem.name,
+            size,
+            trials,
+            lambda rng, hard=hard: Task(hard.problem, RIGHT, hard.draw(rng, size), int(rng.integers(2**16))),
+        )
+        for name, engine in installed().items()
+        for hard in HARD
+    ]
+
+
+def _share(engine: Engine, name: str, case: str, size: int, trials: int, draw: object) -> Share:
+    rng = np.random.default_rng(0)
+    verdicts = [ask(engine, draw(rng))[0] for _ in range(trials)]  # type: ignore[operator]
+    return Share(name, case, size, trials, sum(v is False for v in verdicts), sum(v is None for v in verdicts))
