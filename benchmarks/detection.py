@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.engines import QUADRATIC, Engine, Task, ask, installed
-from benchmarks.problems import ELEMENTWISE, HARD, RIGHT, SLIPS
+from benchmarks.problems import ELEMENTWISE, HARD, RIGHT, SLIPS, Hard, Slip
 
 SIZES = (100, 1000, 8000)
 ALARM_SIZE = 100
@@ -29,15 +29,9 @@ class Share:
 
 def detection(trials: int, sizes: Sequence[int] = SIZES) -> list[Share]:
     """Wrong gradients of tanh, all entrywise."""
+    normal = Hard(ELEMENTWISE, lambda rng, n: rng.standard_normal(n))
     return [
-        _share(
-            engine,
-            name,
-            slip.name,
-            size,
-            trials,
-            lambda rng, size=size, slip=slip: Task(ELEMENTWISE, slip, rng.standard_normal(size), int(rng.integers(2**16))),
-        )
+        _share(engine, name, slip.name, normal, slip, size, trials)
         for size in sizes
         for name, engine in installed().items()
         if not (name in QUADRATIC and size > LARGEST_DENSE)
@@ -47,21 +41,12 @@ def detection(trials: int, sizes: Sequence[int] = SIZES) -> list[Share]:
 
 def alarms(trials: int, size: int = ALARM_SIZE) -> list[Share]:
     """Right gradients where checkers stumble."""
-    return [
-        _share(
-            engine,
-            name,
-            hard.problem.name,
-            size,
-            trials,
-            lambda rng, hard=hard: Task(hard.problem, RIGHT, hard.draw(rng, size), int(rng.integers(2**16))),
-        )
-        for name, engine in installed().items()
-        for hard in HARD
-    ]
+    engines = installed().items()
+    return [_share(engine, name, hard.problem.name, hard, RIGHT, size, trials) for name, engine in engines for hard in HARD]
 
 
-def _share(engine: Engine, name: str, case: str, size: int, trials: int, draw: object) -> Share:
+def _share(engine: Engine, name: str, case: str, hard: Hard, slip: Slip, size: int, trials: int) -> Share:
     rng = np.random.default_rng(0)
-    verdicts = [ask(engine, draw(rng))[0] for _ in range(trials)]  # type: ignore[operator]
+    tasks = [Task(hard.problem, slip, hard.draw(rng, size), seed) for seed in range(trials)]
+    verdicts = [ask(engine, task)[0] for task in tasks]
     return Share(name, case, size, trials, sum(v is False for v in verdicts), sum(v is None for v in verdicts))
