@@ -15,7 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -43,18 +43,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Specs by name, in order of family and file, and what could not be loaded."""
+    """Specs by name, in order of family and file, and what could not be loaded.
+
+    Names that are not in a catalog ``of_paths`` are looked up in the installed ones too.
+    """
 
     specs: dict[str, FunctionSpec]
     problems: tuple[Problem, ...] = ()
+    of_paths: bool = False
 
     def find(self, name: str) -> FunctionSpec:
-        """The spec called ``name``; raises ``UsageError`` with the nearest names."""
-        try:
+        """The spec called ``name``; raises ``SpecError`` with the nearest names."""
+        if name in self.specs:
             return self.specs[name]
-        except KeyError:
-            hint = did_you_mean(name, self.specs) or self._missed() or " 'gradcheck list' shows what there is."
-            raise SpecError(f"there is no spec {name!r}.{hint}") from None
+        others = load().specs if self.of_paths else {}
+        if name in others:
+            return others[name]
+        hint = did_you_mean(name, self.specs) or self._missed() or did_you_mean(name, others)
+        where = "'gradcheck list' and 'gradcheck list PATH' show" if self.of_paths else "'gradcheck list' shows"
+        raise SpecError(f"there is no spec {name!r}.{hint or f' {where} what there is.'}")
 
     def _missed(self) -> str:
         """A sentence on what could not be loaded, for a name might stand there."""
@@ -64,11 +71,11 @@ class Catalog:
         return f" {first.path}{f':{first.line}' if first.line else ''} could not be loaded: {first.message}"
 
 
-def load(sources: Iterable[str] = ()) -> Catalog:
+def load(sources: Iterable[str] = (), some: bool = True) -> Catalog:
     """The catalog of ``sources`` (files or folders); with none, of every installed catalog.
 
     Files that do not import, duplicate names, and paths that are not there become problems; all
-    else is kept. Raises ``SpecError`` if none of the paths is there.
+    else is kept. Raises ``SpecError`` if none of the paths is there, and ``some`` must be.
     """
     paths = list(sources)
     if not paths:
@@ -83,9 +90,10 @@ def load(sources: Iterable[str] = ()) -> Catalog:
             continue
         for path in found:
             files.setdefault(path.resolve(), path)
-    if len(missing) == len(paths):
+    if some and len(missing) == len(paths):
         raise SpecError("; ".join(f"{p.path}: {p.message}" for p in missing))
-    return _merge([*missing, *(_import(partial(import_file, p), str(p)) for p in files.values())])
+    merged = _merge([*missing, *(_import(partial(import_file, p), str(p)) for p in files.values())])
+    return replace(merged, of_paths=True)
 
 
 def _files(path: Path) -> list[Path] | str:

@@ -108,7 +108,10 @@ def run(
     ctx: click.Context, spec: tuple[str, ...], subject: str | None, reports: tuple[str, ...], examples: int | None,
     seed: int | None, jobs: int | None, timeout: float, select: tuple[str, ...], ignore: tuple[str, ...], baseline: str | None,
 ) -> None:  # fmt: skip
-    """Check the catalog, or SPEC... out of it: names, files or folders.
+    """Check the catalog, or SPEC...: names, files or folders.
+
+    A name is looked up in the files and folders beside it, then in the installed catalog. Files
+    and folders without a name are checked whole.
 
     Writes reports/latest.json and reports/latest.html. Exit status: 0 nothing found, 1 findings,
     2 wrong use, 3 gradcheck failed, 5 nothing to check.
@@ -138,7 +141,7 @@ def run(
         ignore or _known_codes("[tool.gradcheck] ignore", config.ignore),
     )
     jobs = config.jobs if jobs is None else jobs
-    catalog = load(sources)
+    catalog = load(sources, some=not names)
     problems = [runner.unusable(p) for p in catalog.problems]
     if subject is not None:
         tasks, unbound = runner.of_subject(catalog, sources, names, subject, config)

@@ -49,7 +49,7 @@ class Task:
 
 
 def of_catalog(catalog: Catalog, sources: Sequence[str], names: Sequence[str]) -> list[Task]:
-    """The specs called ``names`` (all, if there are none) and their exhibits."""
+    """The specs called ``names`` (all of ``catalog``, if there are none) and their exhibits."""
     chosen = [catalog.find(name) for name in dict.fromkeys(names)] or list(catalog.specs.values())
     specs = [Task(tuple(sources), s.name, s.name, locate(s.forward)) for s in chosen]
     return specs + [
@@ -105,7 +105,7 @@ def _configured(spec: str) -> tuple[str, int | None]:
 
 @lru_cache(maxsize=4)
 def _catalog(sources: tuple[str, ...]) -> Catalog:
-    return load(sources)
+    return load(sources, some=False)
 
 
 class OutOfTime(BaseException):

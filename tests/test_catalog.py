@@ -145,6 +145,24 @@ def test_unknown_names_get_a_hint(folder: Path) -> None:
         load([str(folder)]).find("entirely different")
 
 
+def test_a_name_is_looked_up_in_the_paths_and_then_among_the_installed(folder: Path) -> None:
+    (folder / "m_mine.py").write_text(GOOD.format(name="sigmoid", function="sigmoid"))
+    catalog = load([str(folder)])
+    assert list(catalog.specs) == ["first", "sigmoid", "last"]
+    assert catalog.find("sigmoid").path == str(folder / "m_mine.py")
+    assert catalog.find("relu") == load().specs["relu"]
+    with pytest.raises(SpecError, match="Did you mean 'softmax'"):
+        catalog.find("sofmax")
+    with pytest.raises(SpecError, match="'gradcheck list' and 'gradcheck list PATH' show what there is"):
+        catalog.find("entirely different")
+
+
+def test_paths_may_all_be_missing_where_names_are_given() -> None:
+    catalog = load(["no/such/file.py"], some=False)
+    assert [p.message for p in catalog.problems] == ["no such file or folder"]
+    assert catalog.find("relu").name == "relu"
+
+
 def test_problems_and_catalogs_are_plain_data() -> None:
     assert Problem("a.py", 3, "m") == Problem("a.py", 3, "m")
     assert Catalog({}).problems == ()

@@ -588,6 +588,25 @@ def test_a_name_that_may_stand_in_a_broken_file(project: Any, page: Callable[...
     assert "there is no spec 'other'. specs/b.py:1 could not be loaded: it does not import" in result.output
 
 
+def test_a_name_beside_a_path_may_be_an_installed_spec(project: Any, page: Callable[..., str]) -> None:
+    project.specs("dup.py", page("right"))
+    result = project.run("./dup.py", "relu", "right", examples=3)
+    assert result.exit_code == 0, result.output
+    assert [s["name"] for s in project.latest()["subjects"] if s["kind"] == "spec"] == ["relu", "right"]
+    project.run("./dup.py", examples=3)
+    assert [s["name"] for s in project.latest()["subjects"]] == ["right"]
+    assert "Did you mean 'softmax'" in project.run("./dup.py", "sofmax").output
+
+
+@pytest.mark.parametrize("path", ["./bad.py", "nowhere.py"])
+def test_a_name_beside_a_path_that_does_not_load_is_checked(project: Any, path: str) -> None:
+    project.write("bad.py", "import nothing_of_this_name\n")
+    result = project.run(path, "relu", examples=3)
+    assert result.exit_code == 2, result.output
+    verdicts = {s["name"]: s["verdict"] for s in project.latest()["subjects"] if s["kind"] == "spec"}
+    assert verdicts == {"relu": "pass", path.removeprefix("./"): "error"}
+
+
 def test_an_alias_is_judged_once(project: Any) -> None:
     text = "import torch\n\nimport gradcheck\n\n\n@gradcheck.implements('relu')\ndef f(x):\n    return torch.relu(x)\n\n\nalias = f\n"
     project.write("with_alias.py", text)

@@ -9,6 +9,7 @@ without asking ``__array__`` or ``__float__``, and both refuse and name the line
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from flint import arb
 
 from gradcheck.exact import balls
 from gradcheck.exact.balls import ball
-from gradcheck.exact.errors import NotExact, outward
+from gradcheck.exact.errors import NotExact, outward, user_frame
 
 Ints = Any
 FLOAT64 = np.dtype(np.float64)
@@ -135,6 +136,16 @@ _floor_divide = np.frompyfunc(balls.floor_divide, 2, 1)
 _remainder = np.frompyfunc(balls.remainder, 2, 1)
 
 
+def _in_vectorize() -> bool:
+    """Whether it is ``np.vectorize`` that asks for floats, which makes its results so."""
+    frame, asked = sys._getframe(1), user_frame()
+    while frame.f_back is not None and frame is not asked:
+        if type(frame.f_locals.get("self")) is np.vectorize:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _index(key: Any) -> Any:
     """An index without exact parts: exact booleans or floats never index an array."""
     if type(key) is ExactArray:
@@ -181,6 +192,8 @@ class ExactArray:
         return apply_function(function, args, kwargs)
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        if _in_vectorize():
+            raise NotExact("np.vectorize makes a float array of exact values", "write it without np.vectorize, with array operations")
         raise NotExact("exact values are put into a float array", outward())
 
     def __float__(self) -> float:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import linecache
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +22,7 @@ from flint import arb
 from gradcheck.exact import balls
 from gradcheck.exact.array import ExactArray, Work, lift, wrap
 from gradcheck.exact.balls import HALF, ONE, TWO, ZERO
-from gradcheck.exact.errors import NotExact, outward
+from gradcheck.exact.errors import NotExact, outward, user_frame
 
 _UNARY: dict[str, Callable[[arb], Any]] = {
     "exp": arb.exp, "log": balls.log, "sqrt": arb.sqrt, "expm1": arb.expm1, "log1p": arb.log1p,
@@ -88,7 +90,26 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
         return _ufunc_at(name, *inputs)
     else:
         raise NotExact(f"np.{name}.{method} has no exact counterpart", f"use np.{name}.reduce on slices")
-    return result if out is None else deliver(result, out[0])
+    if out is None:
+        return result
+    if method == "__call__" and len(inputs) == 2 and out[0] is inputs[0] and type(out[0]) is not ExactArray and type(result) is ExactArray:
+        raise NotExact(_UPDATED.get(name, "a float array is updated in place with exact values"), _without_update())
+    return deliver(result, out[0])
+
+
+_UPDATED = {
+    "add": "exact values are added in place to a float array",
+    "subtract": "exact values are subtracted in place from a float array",
+}
+
+
+def _without_update() -> str:
+    """What to write for an update such as ``self.dw += ...`` of an array that was made elsewhere."""
+    frame = user_frame()
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals) if frame is not None else ""
+    update = re.match(r"\s*([\w.]+)\s*(\*\*|//|[-+*/@])=", line)
+    instead = f", or write {update[1]} = {update[1]} {update[2]} ..." if update else ""
+    return outward() + instead
 
 
 def deliver(result: Any, out: Any) -> Any:
@@ -108,7 +129,8 @@ def _call(name: str, inputs: tuple[Any, ...]) -> Any:
         result = TESTS[name](*data)
         return result.astype(bool) if type(result) is np.ndarray else np.bool_(result)
     if name not in UFUNCS:
-        raise NotExact(f"{name} has no exact counterpart")
+        made = name.endswith(" (vectorized)")
+        raise NotExact(f"{name} has no exact counterpart", "write it without np.frompyfunc, with array operations" if made else "")
     Work.steps += data[0].shape[-1] if name == "matmul" and data[0].ndim else 1
     result = UFUNCS[name](*data)
     return wrap(lift(result) if name == "matmul" and not data[0].shape[-1] else result)

@@ -112,7 +112,7 @@ def is_number(name: str) -> bool:
 def describe(given: frozenset[str]) -> str:
     """The cause that a surviving set of names stands for: a well-known constant, a size or an option, another number."""
     numbers = sorted(n for n in given if is_number(n))
-    others = sorted((n for n in given if n and n not in numbers), key=lambda n: (EACH in n, n))
+    others = sorted((n for n in given if n and n not in numbers), key=lambda n: (_far_fetched(n, given), n))
     if numbers:
         if numbers[0] == "-1":
             return "a factor -1: a sign the wrong way round"
@@ -123,4 +123,29 @@ def describe(given: frozenset[str]) -> str:
     if not others:
         return f"a factor {numbers[0]}{NEAR_ONE if ' ' in numbers[0] else ''}" if numbers else ""
     mean = " (a mean in one place and a sum in the other)" if any(s in others[0] for s in SIZES) else ""
-    return f"a factor {others[0]}{mean}"
+    second = _alternative(others)
+    return f"a factor {others[0]}{f', or {second}' if second else ''}{mean}"
+
+
+SCALED = ("twice ", "half ", "two over ")
+
+
+def _far_fetched(name: str, given: frozenset[str]) -> tuple[bool, bool, int]:
+    """How far from the first guess ``name`` is among all that are ``given``.
+
+    A batch of 4 with 4 features has as many rows as there are entries in a bias: a mean is taken over rows.
+    """
+    entries, rows, axis = (size in name for size in SIZES)
+    vector = entries and name.replace(SIZES[0], f"{SIZES[2]}0 of ") in given
+    return EACH in name, any(word in name for word in SCALED), 3 if axis else 2 if vector else 1 if rows else 0
+
+
+def _alternative(ranked: list[str]) -> str:
+    """The next name in line if it is as plain as the first, and about another size of another array."""
+    first = ranked[0]
+    kind = next((size for size in SIZES if size in first), "")
+    for name in ranked[1:] if kind else ():
+        plain = EACH not in name and not any(word in name for word in SCALED)
+        if plain and kind not in name and any(size in name for size in SIZES[:2]):
+            return name
+    return ""

@@ -67,6 +67,12 @@ def _digits(number: float, other: float) -> str:
     return next((f"{number:.{n}g}" for n in range(6, 17) if f"{number:.{n}g}" != f"{other:.{n}g}"), repr(number))
 
 
+def _above(number: float, limit: float) -> str:
+    """``number`` with as many digits as it takes to be seen to lie above ``limit`` as it is shown."""
+    shown = float(f"{limit:.0f}")
+    return next((text for n in range(2, 17) if float(text := f"{number:.{n - 1}e}") > shown), repr(number))
+
+
 Entry = tuple[tuple[int, ...], float, float]
 
 
@@ -186,7 +192,7 @@ def accuracy_lost(evidence: Evidence) -> Iterator[Match]:
         if a.trouble == "inaccurate":
             message = (
                 f"{_what(argument)} is {_digits(a.computed, a.exact)} in {a.dtype}, exactly {_digits(a.exact, a.computed)}: "
-                f"{a.amplification:.1e} times the unavoidable error (a sound evaluation: at most {a.limit:.0f})"
+                f"{_above(a.amplification, a.limit)} times the unavoidable error (a sound evaluation: at most {a.limit:.0f})"
             )
             measured = {"index": list(a.index), "value": a.computed, "exact": a.exact, "dtype": a.dtype}
             measured |= {"amplification": a.amplification, "limit": a.limit, "flags": sorted(a.flags)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from gradcheck.evidence import gather
 from gradcheck.points import Point
 from gradcheck.rules import match
+from gradcheck.rules.numerics import _above
 from gradcheck.subject import TorchCallable
 
 
@@ -101,6 +103,13 @@ def test_n104_cancellation(look):
     assert m.argument is None
     assert m.measured["index"] == [0]
     assert m.measured["amplification"] > 1e4 > m.measured["limit"]
+
+
+@pytest.mark.parametrize(
+    ("number", "limit", "shown"), [(20.3, 20, "2.03e+01"), (1.23e7, 20, "1.2e+07"), (np.inf, 20, "inf"), (1204.0, 1200, "1.204e+03")]
+)
+def test_n104_shows_that_the_limit_is_exceeded(number, limit, shown):
+    assert _above(number, limit) == shown
 
 
 def test_n104_in_the_gradient(look):

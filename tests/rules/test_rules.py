@@ -11,6 +11,7 @@ from gradcheck.evidence import gather
 from gradcheck.findings import Severity
 from gradcheck.points import Point
 from gradcheck.rules import find, match, rank, rules
+from gradcheck.rules.factors import describe
 from gradcheck.rules.gradient import right_gradients
 from gradcheck.subject import NumpyPair, TorchCallable
 
@@ -118,3 +119,37 @@ def test_a_gradient_that_follows_from_the_forward_is_not_reported():
     points = [{"x": [1.0]}, {"x": [-1e-310]}]
     found = conclude(np.abs, lambda dy, x, y: np.where(x > 0, dy, 0), [*points, {"x": [-3.0]}], torch=lambda x: x.relu())
     assert [c for c, *_ in found] == ["V101"]
+
+
+SQUARE = {
+    "the number of rows of x", "the size of axis 0 of x", "the size of axis 1 of x", "the number of entries of b",
+    "the size of axis 0 of b", "half the number of entries of y", "the number of entries of x for each of b", "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        (SQUARE, "the number of rows of x, or the number of entries of b"),
+        (SQUARE - {"the number of rows of x", "the size of axis 0 of x"}, "the number of entries of b"),
+        ({f"minus {name}" for name in SQUARE - {"4"}}, "minus the number of rows of x, or minus the number of entries of b"),
+        ({"the number of entries of x", "the number of entries of a"}, "the number of entries of a"),
+        ({"the number of entries of x", "the size of axis 0 of x"}, "the number of entries of x"),
+        ({"twice the number of rows of a", "the size of axis 1 of x"}, "the size of axis 1 of x"),
+        ({"the number of rows of x", "the number of entries of x for each of b"}, "the number of rows of x"),
+    ],
+)  # fmt: skip
+def test_the_likeliest_size_is_named_first(given, cause):
+    assert describe(frozenset(given)) == f"a factor {cause} (a mean in one place and a sum in the other)"
+
+
+def test_a_factor_that_is_an_option_is_no_size():
+    assert describe(frozenset({"alpha", "(1 - beta)"})) == "a factor (1 - beta)"
+
+
+def test_the_batch_of_a_square_batch_norm_is_named():
+    x = [[1.0, 2.0, -1.0], [0.5, -2.0, 3.0], [0.0, 1.0, 1.5]]
+    point = {"x": x, "b": [1.0, 2.0, 3.0]}
+    vjp = lambda dy, x, b, y: (3 * (dy - dy.mean(axis=0)), dy.sum(axis=0))  # noqa: E731
+    (found,) = conclude(lambda x, b: x - x.mean(axis=0) + b, vjp, [point])
+    assert found[2].startswith("a factor the number of rows of x, or the number of entries of b")
