@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from benchmarks import alarms, catalog, cost, detection, growth, power, tables
+from benchmarks import alarms, catalog, cost, coverage, detection, growth, power, tables
 from benchmarks import plots as pictures
 from gradcheck.catalog import load
 from gradcheck.function_spec import FunctionSpec
 
 PARTS = ("cost", "power", "alarms", "catalog")
-MORE = ("growth", "detection", "accused")
+MORE = ("growth", "detection", "accused", "coverage")
 QUICK_SPECS = ("tanh", "relu", "softmax", "affine")
 
 
@@ -82,11 +82,15 @@ def _costs(quick: bool) -> tuple[growth.Cost, ...]:
 
 
 def _detection(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
-    return tables.detection(detection.detection(1, (20,)) if quick else detection.detection(10))
+    return tables.detection(detection.detection(1, (20,)) if quick else detection.detection(5))
 
 
 def _accused(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
     return tables.accused(detection.alarms(1, 10) if quick else detection.alarms(20))
+
+
+def _coverage(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
+    return tables.coverage(coverage.measure(specs, 1 if quick else 30))
 
 
 def _plots(folder: Path, quick: bool) -> str:
@@ -100,7 +104,7 @@ def _plots(folder: Path, quick: bool) -> str:
 
 
 MEASURED: dict[str, Callable[[list[FunctionSpec], bool, bool], str]] = dict(
-    zip(PARTS + MORE, (_cost, _power, _alarms, _catalog, _growth, _detection, _accused), strict=True)
+    zip(PARTS + MORE, (_cost, _power, _alarms, _catalog, _growth, _detection, _accused, _coverage), strict=True)
 )
 
 

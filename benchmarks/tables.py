@@ -14,12 +14,13 @@ from benchmarks import growth as growth_
 from benchmarks.alarms import Alarms
 from benchmarks.catalog import Run
 from benchmarks.cost import EXACT, INPUTS, YARDSTICK, Cost
+from benchmarks.coverage import Coverage
 from benchmarks.detection import Share
 from benchmarks.engines import OURS
 from benchmarks.power import DELTAS, Power
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
-SLOWEST, WEAKEST, LONGEST = 1.0, 1e-12, 60.0
+SLOWEST, WEAKEST, LONGEST, COVERED = 1.0, 1e-12, 60.0, 0.999
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -235,3 +236,13 @@ def accused(rows: Sequence[Share]) -> str:
     parts = [table(["share accused (+ no verdict)", *dict.fromkeys(r.engine for r in rows)], lines)]
     parts.append(claim("no right gradient is accused", not wrong, f"Accused: {'; '.join(wrong)}." if wrong else ""))
     return f"### Right gradients accused (N = {rows[0].size})\n\n" + "\n\n".join(parts)
+
+
+def coverage(rows: Sequence[Coverage]) -> str:
+    lines = [(r.case, r.slopes, r.slopes - r.bounded, r.bounded - r.held, f"{r.width:.0e}") for r in rows]
+    bounded, held = sum(r.bounded for r in rows), sum(r.held for r in rows)
+    shown = table(["slopes of the catalog", "slopes", "without a bound", "error beyond the bound", "median bound"], lines)
+    share = held / bounded if bounded else 1.0
+    return f"### Honesty of the float way\n\n{shown}\n\n" + claim(
+        f"the error is below the bound in {COVERED:.1%} of cases", share >= COVERED, f"{share:.2%} of {bounded}."
+    )

@@ -15,14 +15,15 @@ import numpy as np
 from flint import arb
 
 from gradcheck.accuracy import to_float
-from gradcheck.bounds import FLOAT_TOLERANCE
+from gradcheck.bounds import FLOAT_TOLERANCE, MOST_LOOKS, MOST_WRONG, SAMPLE
 from gradcheck.compare import near
-from gradcheck.entries import compare, furthest
+from gradcheck.entries import compare, furthest, positions
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.gradients import GradientEvidence, like
-from gradcheck.localise import Local
+from gradcheck.localise import NOTHING, Local
 from gradcheck.points import Point
+from gradcheck.search import bisect
 from gradcheck.subgradients import SEVERAL_KINKS
 from gradcheck.subject import NumpyPair, Subject
 from gradcheck.values import ValueEvidence
@@ -140,7 +141,7 @@ def _gradient(
 
 def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidence:
     local, _ = lines.localise(np.zeros(evidence.shape))
-    if evidence.claimed is None and not any(abs(n) > 0 for n in local.numeric.ravel()):
+    if evidence.claimed is None and not any(abs(n) > 0 for n in local.numeric[local.known]):
         return replace(evidence, reason="no gradient was returned")
     return replace(evidence, local=local, agreement="different", reason="shape")
 
@@ -149,17 +150,18 @@ def _entry_by_entry(
     evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines, direction: np.ndarray, sides: tuple[arb, arb]
 ) -> GradientEvidence:
     """Entries against their ranges; of any meaning only if the slopes to the ``sides`` along ``direction`` are those of the entries."""
-    local, sums = lines.localise(direction)
+    looks = lines.looks(claimed, direction)
+    local, sums = lines.localise(direction, looks)
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
     evidence = replace(evidence, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
-    if any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
+    if looks is None and any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
         return replace(evidence, wrong=None, reason=SEVERAL_KINKS)
     if found.wrong.any():
         index = furthest(claimed, local.numeric, found.wrong)
         shown = lines.slope(_unit(claimed.shape, index))
         classical = Slope("numeric", shown.value, shown.bound, exact=False)
         return replace(evidence, classical=classical, agreement="different", worst=index, error=found.error)
-    if found.unknown:
+    if found.unknown or looks is not None:
         return replace(evidence, reason="the float differences are not sure enough")
     return replace(evidence, agreement="equal")
 
@@ -205,13 +207,31 @@ class _Lines:
             return None
         return Line(self._value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
 
-    def localise(self, direction: np.ndarray) -> tuple[Local, tuple[arb, arb]]:
+    def looks(self, claimed: np.ndarray, direction: np.ndarray) -> list[int] | None:
+        """The flat positions to look at: all (None), or, of many, those that bisection finds wrong and a sample of the others."""
+        if claimed.size <= MOST_LOOKS:
+            return None
+        terms = to_float(claimed).reshape(-1) * direction.reshape(-1)
+
+        def differs(part: range) -> bool:
+            mask = np.zeros(claimed.size)
+            mask[part.start : part.stop] = 1
+            total, size = float(np.sum(terms * mask)), float(np.sum(np.abs(terms) * mask))
+            found = self.slope(direction * mask.reshape(direction.shape), FLOAT_TOLERANCE * size if size else None, total)
+            return abs(total - found.value) > FLOAT_TOLERANCE * (size + abs(found.value)) + found.bound
+
+        sample = np.random.default_rng(claimed.size).choice(claimed.size, SAMPLE, replace=False)
+        return sorted({*bisect(differs, claimed.size, MOST_WRONG), *(int(i) for i in sample)})
+
+    def localise(self, direction: np.ndarray, looks: list[int] | None = None) -> tuple[Local, tuple[arb, arb]]:
         """Slopes along every coordinate, as balls that hold the error bound, and the sides that they make along ``direction``."""
         shape = np.shape(self.primals[self.k])
         sizes = scaled(self.primals[self.k])
-        columns = [np.full(shape, ZERO, dtype=object) for _ in range(6)]
+        columns = [np.full(shape, NOTHING, dtype=object) for _ in range(5)] + [np.zeros(shape, dtype=bool)]
+        known = np.zeros(shape, dtype=bool)
+        known.reshape(-1)[looks if looks is not None else slice(None)] = True
         ahead = behind = ZERO
-        for i in np.ndindex(shape):
+        for i in positions(known):
             line = self.line(_unit(shape, i) * sizes)
             found = slope(line, self.cotangents)
             ones = slope(line, [np.ones_like(c) for c in self.cotangents])
@@ -221,7 +241,7 @@ class _Lines:
             first, second = (above, below) if direction[i] > 0 else (below, above)
             ahead, behind = ahead + first * float(direction[i]), behind + second * float(direction[i])
         numeric, lower, upper, weight, one, kinked = columns
-        return Local(numeric, lower, upper, weight, one, kinked.astype(bool), np.ones(shape, dtype=bool)), (behind, ahead)
+        return Local(numeric, lower, upper, weight, one, kinked.astype(bool), known), (behind, ahead)
 
 
 def _entry(found: Difference, ones: Difference, size: float) -> tuple[Any, ...]:

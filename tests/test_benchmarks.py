@@ -160,3 +160,10 @@ def test_growth_and_plots_are_measured_and_shown(part, tmp_path):
     assert "ahead of fast mode" in shown
     drawn = [plots.cost(costs, tmp_path), plots.detection(tmp_path, 5, 1), plots.steps(tmp_path)]
     assert all(path.read_text().startswith("<?xml") for path in drawn)
+
+
+def test_coverage_is_measured_and_shown(part):
+    coverage, samples = part("coverage"), part("samples")
+    rows = coverage.measure([load().specs["tanh"], load().specs["relu"]], 2, {"scale 1": samples.STRESS["scale 1"]})
+    assert [(r.case, r.bounded, r.held) for r in rows] == [("scale 1", rows[0].slopes, rows[0].slopes)]
+    assert "below the bound in 99.9%" in part("tables").coverage(rows)

@@ -177,3 +177,18 @@ def test_a_kink_by_itself_is_decided() -> None:
 )
 def test_where_kinks_meet_floats_tell_nothing(f: Callable[..., Any], df: Callable[..., Any], primals: Any) -> None:
     assert verdict(f, df, *primals) == ("inconclusive", [])
+
+
+def test_a_wrong_entry_among_many_is_found_by_bisection() -> None:
+    x = np.random.default_rng(0).standard_normal(600)
+
+    def wrong(dy: Any, x: Any) -> Any:
+        g = dy * np.exp(x)
+        g[417] *= 1.001
+        return g
+
+    found = measured(np.exp, wrong, x)
+    assert (found.agreement, found.worst) == ("different", (417,))
+    assert found.local is not None
+    assert found.local.known.sum() < 100
+    assert measured(np.exp, lambda dy, x: dy * np.exp(x), x).agreement == "equal"
