@@ -21,7 +21,7 @@ from gradcheck.findings import Result
 from gradcheck.points import Point
 from gradcheck.rules import codes, match
 from gradcheck.rules.gradient import right_gradients
-from gradcheck.state import kept
+from gradcheck.state import generators_kept, kept
 from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, label, reference
 from gradcheck.ways.analytic import run
 
@@ -201,6 +201,7 @@ def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
     return found
 
 
+@generators_kept()
 def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     started = time.perf_counter()
     tally, sightings = Tally(), Sightings()

@@ -104,6 +104,9 @@ MOST_STEPS = 5
 NOISE = 2.0
 """Times the larger of one rounding and the fourth difference over its norm: what one value may be off by."""
 
+DWARFED = 2.0**-10
+"""Share of the largest entry: a smaller one whose gradient is claimed to be zero is looked at by itself in floats."""
+
 LEAST_SCALE = 2.0**-10
 """Share of the median entry: the scale of smaller ones, for which a step relative to themselves would vanish beside the others."""
 

@@ -60,7 +60,7 @@ def gather(
 
 def _gather(subject: Subject, point: Point, reference: Subject | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
     floats = run(subject, point)
-    if floats.failure is not None and floats.failure.stage == "forward":
+    if (floats.failure is not None and floats.failure.stage == "forward") or any(o.dtype.kind == "c" for o in floats.outputs):
         return Evidence(subject, point, floats)
     torch_side = Reference(reference, point, floats.cotangents) if reference is not None and "reference" in parts else None
     found = Evidence(subject, point, floats, expected_shapes=torch_side.shapes if torch_side is not None else None)

@@ -21,7 +21,7 @@ from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
 from gradcheck.rules import Match, match, rules
 from gradcheck.rules.gradient import right_gradients
-from gradcheck.state import kept
+from gradcheck.state import generators_kept, kept
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import run
 
@@ -108,6 +108,7 @@ class Tally:
         return {way: statistics.median(errors) for way, errors in self.others.items()}
 
 
+@generators_kept()
 def examine(
     subject: Subject,
     spec: FunctionSpec,

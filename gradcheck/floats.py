@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.accuracy import to_float
-from gradcheck.bounds import FLOAT_TOLERANCE, MOST_LOOKS, MOST_WRONG, SAMPLE
+from gradcheck.bounds import DWARFED, FLOAT_TOLERANCE, MOST_LOOKS, MOST_WRONG, SAMPLE
 from gradcheck.compare import near
 from gradcheck.entries import compare, furthest, positions
 from gradcheck.exact.array import lift
@@ -132,8 +132,11 @@ def _gradient(
     scale = size + abs(found.value)
     difference, tolerance = abs(total - found.value), FLOAT_TOLERANCE * scale
     if scale == 0 or (difference <= tolerance and found.bound <= tolerance):
-        detects = (tolerance + found.bound) / abs(total) if total else math.inf
-        return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
+        seen = np.abs(terms[terms != 0])
+        detects = (tolerance + found.bound) / float(seen.min()) if seen.size else math.inf
+        if (not seen.size or detects <= 1) and not _dwarfed(terms, primals[k]):
+            return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
+        return _entry_by_entry(evidence, claimed, lines, direction, _ends(found, 1.0))  # some terms are dwarfed by others
     if difference <= tolerance + 2 * found.bound and not found.kink:
         return replace(evidence, reason=f"the error bound of the float difference, {found.bound:.1e}, is too wide")
     return _entry_by_entry(evidence, claimed, lines, direction, _ends(found, 1.0))
@@ -163,7 +166,18 @@ def _entry_by_entry(
         return replace(evidence, classical=classical, agreement="different", worst=index, error=found.error)
     if found.unknown or looks is not None:
         return replace(evidence, reason="the float differences are not sure enough")
-    return replace(evidence, agreement="equal")
+    least = [abs(g) for g in claimed[local.known] if g != 0]
+    widest = max((float(a.rad()) for a in local.numeric[local.known]), default=0.0)
+    detects = float(((FLOAT_TOLERANCE * max(map(float, local.weight.flat)) + widest) / min(least, key=float)).mid()) if least else math.inf
+    if least and detects > 1:
+        return replace(evidence, reason="some entries are too small beside others for floats to tell")
+    return replace(evidence, agreement="equal", detects=detects)
+
+
+def _dwarfed(terms: np.ndarray, x: np.ndarray) -> bool:
+    """Whether the gradient of an entry that is small beside others is claimed to be zero: what it should be might not show."""
+    sizes = np.abs(x)
+    return bool(np.any((terms == 0) & (sizes > 0) & (sizes < DWARFED * np.max(sizes, initial=0.0))))
 
 
 def _direction(random: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:

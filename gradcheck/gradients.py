@@ -46,6 +46,8 @@ from gradcheck.ways.autograd import Reference
 from gradcheck.ways.differences import classical
 from gradcheck.ways.numeric import Evaluate, Sides, central, finite_only, kinks, sides, smallest_exponent, suspicious
 
+NOT_ALL = "too many entries to look at each, and those that were looked at do not explain the difference"
+
 Unavoidable = Callable[[bool], list[Any]]
 
 
@@ -351,8 +353,8 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         unit[index] = 1.0
         shown = at.classical(unit)
         return replace(evidence, agreement="different", wrong=wrong, worst=index, error=worst, variants=variants, classical=shown)
-    if verdict.unknown:
-        return replace(evidence, agreement="undecided", reason=verdict.unknown)
+    if verdict.unknown or looks is not None:
+        return replace(evidence, agreement="undecided", reason=verdict.unknown or NOT_ALL)
     if meeting.outside is not None:
         return _apart(evidence, meeting.outside, (at.name,))
     seen = max(detects(found.claimed, local, excused), FLOAT_TOLERANCE if meeting.searched else 0.0)

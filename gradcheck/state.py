@@ -420,6 +420,21 @@ def _restorers(values: Iterable[Any]) -> list[Restorer]:
 
 
 @contextmanager
+def generators_kept() -> Iterator[None]:
+    """For the duration, the global random generators may be drawn from; afterwards they are as before."""
+    torch = sys.modules.get("torch")
+    before, numpys = random.getstate(), np.random.get_state()
+    torchs = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numpys)
+        if torch is not None and torchs is not None:
+            torch.set_rng_state(torchs)
+
+
+@contextmanager
 def kept(functions: Sequence[Callable[..., Any]]) -> Iterator[None]:
     """For the duration, the objects behind ``functions`` may change; afterwards they are as before."""
     restorers = _restorers(behind(functions))

@@ -194,7 +194,7 @@ def test_what_cannot_run_exactly_is_judged_in_floats() -> None:
     right = check(inverse, inverse_vjp, a)
     assert right
     assert right.measurements["way"] == "float"
-    assert right.detects < 1e-6
+    assert right.detects < 1e-4  # of its smallest entry
     [why] = right.measurements["why_not_exact"]
     assert "numpy.linalg.inv has no exact counterpart" in why
     assert repr(right) == "<Result inverse: pass, by float differences>"

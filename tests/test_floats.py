@@ -192,3 +192,10 @@ def test_a_wrong_entry_among_many_is_found_by_bisection() -> None:
     assert found.local is not None
     assert found.local.known.sum() < 100
     assert measured(np.exp, lambda dy, x: dy * np.exp(x), x).agreement == "equal"
+
+
+def test_entries_that_are_dwarfed_by_others_are_not_passed_unseen() -> None:
+    squares = lambda x: np.array([float(v) ** 2 for v in x])  # noqa: E731
+    assert verdict(squares, lambda dy, x: 2 * dy * x * np.array([1, 0.0]), [1e6, 1.0]) == ("fail", ["G101"])
+    assert verdict(squares, lambda dy, x: 2 * dy * x * np.array([1, 1.5]), [1e9, 1e-3]) == ("inconclusive", [])
+    assert gradcheck.check(squares, lambda dy, x: 2 * dy * x, np.array([1.0, -2.0, 0.0])).passed

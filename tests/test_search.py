@@ -74,3 +74,12 @@ def test_many_right_entries_pass_and_say_what_would_have_shown() -> None:
 def test_a_missing_gradient_of_many() -> None:
     codes = [f.code for f in gradcheck.check(total, lambda dy, x: np.zeros_like(x), X, select="G").findings]
     assert codes == ["G112"]
+
+
+@pytest.mark.parametrize("size", [64, N])
+def test_ties_among_many_are_never_passed_wrongly(size: int) -> None:
+    def pooled(x: np.ndarray) -> np.ndarray:
+        return x.reshape(-1, 4).max(axis=1)
+
+    wrong = gradcheck.check(pooled, lambda dy, x: np.repeat(dy, 4), np.zeros(size), select="G")
+    assert wrong.verdict.value == ("fail" if size <= MOST_LOOKS else "inconclusive")

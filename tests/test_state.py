@@ -390,3 +390,10 @@ def plain(x: Any) -> Any:
 
 def plain_vjp(dy: Any, x: Any) -> Any:
     return np.where(x > 0, dy, 0)
+
+
+def test_the_global_generators_are_as_before() -> None:
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    gradcheck.check(torch.nn.Dropout(0.5), torch.ones(4, dtype=torch.float64))
+    gradcheck.check(lambda x: x * np.random.rand(3) * random.random(), lambda dy, x: dy, np.ones(3))
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before

@@ -151,7 +151,7 @@ def value_shape(evidence: Evidence) -> Iterator[Match]:
             yield Match(
                 "V104",
                 None,
-                f"the value has dtype {output.dtype}, not a floating one",
+                f"the value has dtype {output.dtype}, not a {'real' if output.dtype.kind == 'c' else 'floating'} one",
                 ("shape", str(j)),
                 measured={"dtype": str(output.dtype)},
             )
