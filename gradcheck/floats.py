@@ -100,11 +100,11 @@ def _gradient(
     i: int, given: Any,
 ) -> GradientEvidence:  # fmt: skip
     name, shape = subject.arguments[k], np.shape(primals[k])
-    claimed = None if given is None else lift(np.asarray(given, dtype=np.float64))
-    fits = claimed is not None and claimed.shape == shape
-    direction = _direction(point.direction(name), claimed if fits else None) * scaled(primals[k])
+    gradient = None if given is None else np.asarray(given, dtype=np.float64)
+    fits = gradient is not None and gradient.shape == shape
+    direction = _direction(point.direction(name), gradient if fits else None) * scaled(primals[k])
     lines = _Lines(subject, primals, here, floats.cotangents, k)
-    terms = np.asarray(given, dtype=np.float64) * direction if fits else np.zeros(shape)
+    terms = gradient * direction if gradient is not None and fits else np.zeros(shape)
     total, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
     found = lines.slope(direction, FLOAT_TOLERANCE * size if size else None, total if fits else None)
     numeric = Slope("numeric", found.value, found.bound, exact=False)
@@ -113,7 +113,7 @@ def _gradient(
     evidence = GradientEvidence(
         name,
         shape,
-        claimed,
+        None,
         numeric,
         Slope("analytic", total, FLOAT_TOLERANCE * size, exact=False) if fits else None,
         Slope("autograd", float(np.sum(reference * direction)), math.inf, exact=False) if reference is not None and known else None,
@@ -123,10 +123,10 @@ def _gradient(
         primal=primals[k],
         computed=floats.gradients[i],
         reference=reference,
-        like_reference=like(claimed, reference) if claimed is not None and reference is not None and fits and known else None,
+        like_reference=like(gradient, reference) if gradient is not None and reference is not None and fits and known else None,
     )
-    if claimed is None or not fits:
-        return _without_shape(evidence, lines)
+    if gradient is None or not fits:
+        return _without_shape(replace(evidence, claimed=None if gradient is None else lift(gradient)), lines)
     if not math.isfinite(total) or not math.isfinite(found.value):
         return replace(evidence, reason="not finite in float64")
     scale = size + abs(found.value)
@@ -134,12 +134,13 @@ def _gradient(
     if scale == 0 or (difference <= tolerance and found.bound <= tolerance):
         seen = np.abs(terms[terms != 0])
         detects = (tolerance + found.bound) / float(seen.min()) if seen.size else math.inf
-        if (not seen.size or detects <= 1) and not _dwarfed(terms, primals[k]):
+        few = terms.size <= MOST_LOOKS  # of many, ``detects`` says what the smallest hides
+        if not few or ((not seen.size or detects <= 1) and not _dwarfed(terms, primals[k])):
             return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
-        return _entry_by_entry(evidence, claimed, lines, direction, _ends(found, 1.0))  # some terms are dwarfed by others
+        return _entry_by_entry(evidence, lift(gradient), lines, direction, _ends(found, 1.0))  # some terms are dwarfed by others
     if difference <= tolerance + 2 * found.bound and not found.kink:
         return replace(evidence, reason=f"the error bound of the float difference, {found.bound:.1e}, is too wide")
-    return _entry_by_entry(evidence, claimed, lines, direction, _ends(found, 1.0))
+    return _entry_by_entry(evidence, lift(gradient), lines, direction, _ends(found, 1.0))
 
 
 def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidence:
@@ -156,7 +157,7 @@ def _entry_by_entry(
     looks = lines.looks(claimed, direction)
     local, sums = lines.localise(direction, looks)
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
-    evidence = replace(evidence, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
+    evidence = replace(evidence, claimed=claimed, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
     if looks is None and any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
         return replace(evidence, wrong=None, reason=SEVERAL_KINKS)
     if found.wrong.any():
@@ -182,7 +183,7 @@ def _dwarfed(terms: np.ndarray, x: np.ndarray) -> bool:
 
 def _direction(random: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:
     """``random`` magnitudes with the signs of the claimed gradient: its terms do not cancel, so that none hides another's error."""
-    return random if claimed is None else np.where(to_float(claimed) != 0, np.copysign(random, to_float(claimed)), random)
+    return random if claimed is None else np.where(claimed != 0, np.copysign(random, claimed), random)
 
 
 def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:

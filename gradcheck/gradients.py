@@ -446,11 +446,11 @@ def _slope(way: str, ball: arb) -> Slope:
 
 
 def like(claimed: np.ndarray, reference: np.ndarray, share: float = FLOAT_TOLERANCE) -> bool | None:
-    """Whether a gradient is autograd's but for rounding, to ``share`` of its largest entry (half the digits).
+    """Whether a gradient (balls or floats) is autograd's but for rounding, to ``share`` of its largest entry (half the digits).
 
     None where autograd's is not finite, or too small to have digits.
     """
-    mine = to_float(claimed)
+    mine = to_float(claimed) if claimed.dtype == object else claimed
     largest = np.max(np.abs(reference), initial=np.max(np.abs(mine), initial=0.0))
     if not np.isfinite(reference).all() or largest < np.finfo(np.float64).smallest_normal:
         return None

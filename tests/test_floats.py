@@ -199,3 +199,10 @@ def test_entries_that_are_dwarfed_by_others_are_not_passed_unseen() -> None:
     assert verdict(squares, lambda dy, x: 2 * dy * x * np.array([1, 0.0]), [1e6, 1.0]) == ("fail", ["G101"])
     assert verdict(squares, lambda dy, x: 2 * dy * x * np.array([1, 1.5]), [1e9, 1e-3]) == ("inconclusive", [])
     assert gradcheck.check(squares, lambda dy, x: 2 * dy * x, np.array([1.0, -2.0, 0.0])).passed
+
+
+def test_many_entries_pass_with_what_the_smallest_hides() -> None:
+    x = np.random.default_rng(0).standard_normal(5000)
+    found = measured(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
+    assert found.agreement == "equal"
+    assert found.detects > 1e-6

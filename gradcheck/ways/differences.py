@@ -143,10 +143,15 @@ def confirmed(found: Sequence[Difference]) -> Difference:
     return best
 
 
+ENOUGH_FOR_A_MEDIAN = 1024
+"""Entries, evenly spread, of which a typical size is taken."""
+
+
 def scaled(x: np.ndarray) -> np.ndarray:
     """How far each entry moves for t = 1: by its own size, at least LEAST_SCALE of the median; a zero by the median (1 if all are zero)."""
     sizes = np.abs(x)
-    known = sizes[(sizes > 0) & np.isfinite(sizes)]
+    some = sizes.reshape(-1)[:: max(1, sizes.size // ENOUGH_FOR_A_MEDIAN)]
+    known = some[(some > 0) & np.isfinite(some)]
     typical = float(np.median(known)) if known.size else 1.0
     return np.asarray(np.where(sizes == 0, typical, np.maximum(sizes, LEAST_SCALE * typical)))
 
