@@ -19,7 +19,12 @@ SHAKE = 2.0**-20
 kink by 2^40 of the step that the gradient is taken with, too little to reach another one in most cases."""
 
 MOST_VERTICES = 64
-"""Gradients nearby that the search for a refuting direction gathers before it gives up."""
+"""Gradients nearby that a search among subgradients gathers before it gives up. A gradient of n entries may take
+n + 1 of them to mix, so that one with more entries than this is not looked at as a mixture."""
+
+MEMBER = 2.0**-40
+"""Share of the largest entry: how near a gradient must be to a mixture of gradients nearby to be one. Those are known
+to 2^-53, and least squares over at most MOST_VERTICES of them keep some 2^-45."""
 
 MOST_LOOKS = 256
 """Looks along coordinates that a mismatch may cost. Where the entries want more, bisection finds wrong ones."""

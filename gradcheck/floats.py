@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.accuracy import to_float
-from gradcheck.bounds import DWARFED, FLOAT_TOLERANCE, MOST_LOOKS, MOST_WRONG, SAMPLE
+from gradcheck.bounds import DWARFED, FLOAT_TOLERANCE, MOST_LOOKS
 from gradcheck.compare import near
 from gradcheck.entries import compare, furthest, positions
 from gradcheck.exact.array import lift
@@ -23,7 +23,7 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.gradients import GradientEvidence, like
 from gradcheck.localise import NOTHING, Local
 from gradcheck.points import Point
-from gradcheck.search import bisect
+from gradcheck.search import looks
 from gradcheck.subgradients import SEVERAL_KINKS
 from gradcheck.subject import NumpyPair, Subject
 from gradcheck.values import ValueEvidence
@@ -154,18 +154,18 @@ def _entry_by_entry(
     evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines, direction: np.ndarray, sides: tuple[arb, arb]
 ) -> GradientEvidence:
     """Entries against their ranges; of any meaning only if the slopes to the ``sides`` along ``direction`` are those of the entries."""
-    looks = lines.looks(claimed, direction)
-    local, sums = lines.localise(direction, looks)
+    some = lines.looks(claimed, direction)
+    local, sums = lines.localise(direction, some)
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
     evidence = replace(evidence, claimed=claimed, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
-    if looks is None and any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
+    if some is None and any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
         return replace(evidence, wrong=None, reason=SEVERAL_KINKS)
     if found.wrong.any():
         index = furthest(claimed, local.numeric, found.wrong)
         shown = lines.slope(_unit(claimed.shape, index))
         classical = Slope("numeric", shown.value, shown.bound, exact=False)
         return replace(evidence, classical=classical, agreement="different", worst=index, error=found.error)
-    if found.unknown or looks is not None:
+    if found.unknown or some is not None:
         return replace(evidence, reason="the float differences are not sure enough")
     least = [abs(g) for g in claimed[local.known] if g != 0]
     widest = max((float(a.rad()) for a in local.numeric[local.known]), default=0.0)
@@ -224,8 +224,6 @@ class _Lines:
 
     def looks(self, claimed: np.ndarray, direction: np.ndarray) -> list[int] | None:
         """The flat positions to look at: all (None), or, of many, those that bisection finds wrong and a sample of the others."""
-        if claimed.size <= MOST_LOOKS:
-            return None
         terms = to_float(claimed).reshape(-1) * direction.reshape(-1)
 
         def differs(part: range) -> bool:
@@ -235,16 +233,15 @@ class _Lines:
             found = self.slope(direction * mask.reshape(direction.shape), FLOAT_TOLERANCE * size if size else None, total)
             return abs(total - found.value) > FLOAT_TOLERANCE * (size + abs(found.value)) + found.bound
 
-        sample = np.random.default_rng(claimed.size).choice(claimed.size, SAMPLE, replace=False)
-        return sorted({*bisect(differs, claimed.size, MOST_WRONG), *(int(i) for i in sample)})
+        return looks(differs, claimed.size, np.random.default_rng(claimed.size))
 
-    def localise(self, direction: np.ndarray, looks: list[int] | None = None) -> tuple[Local, tuple[arb, arb]]:
+    def localise(self, direction: np.ndarray, some: list[int] | None = None) -> tuple[Local, tuple[arb, arb]]:
         """Slopes along every coordinate, as balls that hold the error bound, and the sides that they make along ``direction``."""
         shape = np.shape(self.primals[self.k])
         sizes = scaled(self.primals[self.k])
         columns = [np.full(shape, NOTHING, dtype=object) for _ in range(5)] + [np.zeros(shape, dtype=bool)]
         known = np.zeros(shape, dtype=bool)
-        known.reshape(-1)[looks if looks is not None else slice(None)] = True
+        known.reshape(-1)[some if some is not None else slice(None)] = True
         ahead = behind = ZERO
         for i in positions(known):
             line = self.line(_unit(shape, i) * sizes)

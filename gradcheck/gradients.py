@@ -19,10 +19,9 @@ from gradcheck.bounds import (
     EXACT_AGREEMENT,
     FLOAT_TOLERANCE,
     FORMULA_TOLERANCE,
+    MEMBER,
     MOST_LOOKS,
-    MOST_WRONG,
     ROUGHLY,
-    SAMPLE,
     SEEN,
     START_BITS,
     TIE_BITS,
@@ -36,7 +35,7 @@ from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, localise, slopes
 from gradcheck.points import Point
-from gradcheck.search import bisect
+from gradcheck.search import looks
 from gradcheck.structure import Blocks, blocks
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Place, Range, meet
 from gradcheck.variants import Variation, variations
@@ -218,22 +217,17 @@ class _Argument:
         except Exception:
             return None
 
-    def limit(self, bits: int) -> arb:
+    def limit(self) -> arb:
         """The slope along the direction for ever smaller steps."""
         exactly = self.exactly
-        with ctx.workprec(bits):
-            plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
-            return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
+        plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
+        return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
 
     def looks(self, found: _Along) -> list[int] | None:
         """The positions within the blocks at which to look: all (None), or wrong ones and a sample of the others."""
-        count = self.blocks.entries.shape[1]
-        if count <= MOST_LOOKS:
-            return None
-        sample = np.random.default_rng((self.point.seed, 6)).choice(count, min(SAMPLE, count), replace=False)
         fits = found.claimed is not None and found.claimed.shape == self.shape
-        wrong = bisect(lambda part: self.differs(found, part), count, MOST_WRONG) if fits else []
-        return sorted({*wrong, *(int(i) for i in sample)})
+        differs = (lambda part: self.differs(found, part)) if fits else None
+        return looks(differs, self.blocks.entries.shape[1], np.random.default_rng((self.point.seed, 6)))
 
     def differs(self, found: _Along, part: range) -> bool:
         """Whether the gradient is wrong along the direction with the entries in ``part`` of every block alone."""
@@ -248,9 +242,9 @@ class _Argument:
         scale = sum((abs(t) for t in terms), abs(numeric))
         return not bool(abs(sum(terms, -numeric)) <= FORMULA_TOLERANCE * scale)
 
-    def localised(self, looks: list[int] | None) -> Local:
+    def localised(self, some: list[int] | None) -> Local:
         exactly = self.exactly
-        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, self.blocks, looks)
+        return localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, self.blocks, some)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -264,14 +258,14 @@ class _Argument:
         shapes = [lift(y).shape for y in exactly.value()]
         return blocks(along, lift(self.direction), shapes, np.random.default_rng((self.point.seed, 5)))
 
-    def slopes_move(self, local: Local, bits: int, looks: list[int] | None) -> np.ndarray:
+    def slopes_move(self, local: Local, bits: int, some: list[int] | None) -> np.ndarray:
         """How far the true slopes move when the inputs move by one rounding."""
         exactly = self.exactly
 
         def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
             primals, cotangents = exactly.with_inputs(xs)
             here = exactly.at(primals)
-            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, self.blocks, looks).numeric,)
+            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, self.blocks, some).numeric,)
 
         inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
         inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]
@@ -327,24 +321,25 @@ def _never(worst: bool) -> list[Any]:
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
     finer = bits + 4 * CONFIRM_BITS
-    looks, finer = settle(lambda: at.looks(found), lambda _: True, start=finer)
-    if looks is not None and found.difference <= FORMULA_TOLERANCE * found.scale:
+    blocks, finer = settle(lambda: at.blocks, lambda _: True, start=finer)
+    if blocks.entries.shape[1] > MOST_LOOKS and found.difference <= FORMULA_TOLERANCE * found.scale:
         return replace(evidence, agreement="equal", detects=_detects_along(at, found))
-    local, bits = settle(lambda: at.localised(looks), _local_is_sure, start=finer)
+    some, finer = settle(lambda: at.looks(found), lambda _: True, start=finer)
+    local, bits = settle(lambda: at.localised(some), _local_is_sure, start=finer)
     evidence = replace(evidence, local=local, bits=bits, kink=bool(local.kink.any()) or evidence.kink)
     if found.claimed is None:
-        some = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
-        return replace(evidence, agreement="different" if some else "equal", reason="no gradient was returned")
+        moves = any(n.is_finite() and not n.contains(0) for n in local.numeric.ravel())
+        return replace(evidence, agreement="different" if moves else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable, looks)
+    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable, some)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
     meeting = _meet(at.exactly, at.point, [evidence]) if evidence.kink and local.known.all() else _bent(at, found, local, bits)
     if meeting.reason:
         return replace(evidence, agreement="undecided", reason=meeting.reason)
     if meeting.mixture:
-        return replace(evidence, agreement="equal", wrong=np.zeros(at.shape, dtype=bool))
+        return replace(evidence, agreement="equal", wrong=np.zeros(at.shape, dtype=bool), detects=_detects_among(found.claimed, local))
     if wrong.any():
         with ctx.workprec(bits):
             variants = tuple(v for v in variations(at.exactly.subject, at.exactly.primals) if at.explained_by(v, found))
@@ -353,12 +348,20 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         unit[index] = 1.0
         shown = at.classical(unit)
         return replace(evidence, agreement="different", wrong=wrong, worst=index, error=worst, variants=variants, classical=shown)
-    if verdict.unknown or looks is not None:
+    if verdict.unknown or some is not None:
         return replace(evidence, agreement="undecided", reason=verdict.unknown or NOT_ALL)
     if meeting.outside is not None:
         return _apart(evidence, meeting.outside, (at.name,))
-    seen = max(detects(found.claimed, local, excused), FLOAT_TOLERANCE if meeting.searched else 0.0)
+    alone = detects(found.claimed, local, excused)
+    seen = max(alone, _detects_among(found.claimed, local)) if meeting.searched else alone
     return replace(evidence, agreement="equal", wrong=wrong, error=worst, detects=seen)
+
+
+def _detects_among(claimed: np.ndarray, local: Local) -> float:
+    """The smallest relative error of an entry that would have shown among gradients nearby, known to MEMBER of the largest."""
+    sizes = [abs(float(g.mid())) for g in claimed.flat if g != 0]
+    largest = max((float(w.mid()) for w in local.weight[local.known] if w.is_finite()), default=0.0)
+    return MEMBER * max(largest, *sizes) / min(sizes) if sizes else math.inf
 
 
 def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...]) -> GradientEvidence:
@@ -371,9 +374,8 @@ def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...
 
 def _detects_along(at: _Argument, found: _Along) -> float:
     """The smallest relative error of any entry that would have shown in the sum along the direction."""
-    terms = (
-        [] if found.claimed is None else [abs(g * u) for g, u in zip(found.claimed.flat, lift(at.direction).flat, strict=True) if g != 0]
-    )
+    assert found.claimed is not None, "only a gradient has terms"
+    terms = [abs(g * u) for g, u in zip(found.claimed.flat, lift(at.direction).flat, strict=True) if g != 0]
     return float((FORMULA_TOLERANCE * found.scale / functools.reduce(arb.min, terms)).mid()) if terms else math.inf
 
 
@@ -382,13 +384,14 @@ def _bent(at: _Argument, found: _Along, local: Local, bits: int) -> Meeting:
 
     The median of three equal numbers has no slope along any coordinate, and no kink along any direction.
     """
-    terms = [n * u for n, u in zip(local.numeric.flat, lift(at.direction).flat, strict=True)]
-    coordinates, size = sum(terms, arb(0)), sum((abs(t) for t in terms), arb(0))
+    with ctx.workprec(bits):
+        terms = [n * u for n, u in zip(local.numeric.flat, lift(at.direction).flat, strict=True)]
+        coordinates, size = sum(terms, arb(0)), sum((abs(t) for t in terms), arb(0))
 
-    def apart(slope: arb) -> bool:
-        return bool(abs(coordinates - slope) > FORMULA_TOLERANCE * (size + abs(slope)))
+        def apart(slope: arb) -> bool:
+            return bool(abs(coordinates - slope) > FORMULA_TOLERANCE * (size + abs(slope)))
 
-    return Meeting(reason=SEVERAL_KINKS if apart(found.numeric) and apart(at.limit(bits)) else "")
+        return Meeting(reason=SEVERAL_KINKS if apart(found.numeric) and apart(at.limit()) else "")
 
 
 def _meet(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) -> Meeting:
@@ -415,7 +418,7 @@ def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) ->
 
 
 def _judged(
-    at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable, looks: list[int] | None
+    at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable, some: list[int] | None
 ) -> tuple[np.ndarray, Entries]:
     """Which entries are wrong, with what rounded constants, acting as rounded inputs, excuse.
 
@@ -432,7 +435,7 @@ def _judged(
     lenient = compare(claimed, local, excused)
     if not lenient.unknown and np.array_equal(lenient.wrong, verdict.wrong):
         return excused, lenient
-    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits, looks)))
+    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits, some)))
     return excused, compare(claimed, local, excused)
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from gradcheck.bounds import MOST_LOOKS, MOST_WRONG, SAMPLE
+
 
 def bisect(differs: Callable[[range], bool], count: int, most: int) -> list[int]:
     """Up to ``most`` of the positions below ``count`` at which something differs, in order.
@@ -28,3 +32,15 @@ def bisect(differs: Callable[[range], bool], count: int, most: int) -> list[int]
         if wrong:
             todo.append(left)
     return found
+
+
+def looks(differs: Callable[[range], bool] | None, count: int, rng: np.random.Generator) -> list[int] | None:
+    """The positions below ``count`` worth a look: all (None), or of many, wrong ones and a sample of the others.
+
+    Without ``differs``, the sample alone.
+    """
+    if count <= MOST_LOOKS:
+        return None
+    sample = rng.choice(count, SAMPLE, replace=False)
+    wrong = [] if differs is None else bisect(differs, count, MOST_WRONG)
+    return sorted({*wrong, *(int(i) for i in sample)})

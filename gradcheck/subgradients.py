@@ -20,7 +20,7 @@ import numpy as np
 from flint import arb
 from scipy.optimize import nnls
 
-from gradcheck.bounds import CONFIRM_BITS, FLOAT_TOLERANCE, FORMULA_TOLERANCE, MOST_VERTICES, SHAKE, STEP_BITS, TRIALS
+from gradcheck.bounds import CONFIRM_BITS, FORMULA_TOLERANCE, MEMBER, MOST_VERTICES, SHAKE, STEP_BITS, TRIALS
 from gradcheck.exact.array import flat, lift
 from gradcheck.exact.balls import ONE, ZERO
 from gradcheck.localise import Local, Spread, slopes
@@ -71,7 +71,7 @@ class Meeting:
     """``outside`` is the range along a direction that refutes the gradient; ``reason`` why nothing can be said.
 
     ``mixture`` tells that it was found to be one of gradients nearby, and so is a subgradient; ``searched``
-    that nothing refuted it though several kinks meet, to FLOAT_TOLERANCE.
+    that nothing refuted it though several kinks meet. Both are known to MEMBER.
     """
 
     outside: Range | None = None
@@ -132,7 +132,7 @@ def _claimed(parts: Sequence[Part], where: Sequence[np.ndarray]) -> np.ndarray:
 
 def _is_reached(towards: np.ndarray, vertices: Sequence[np.ndarray], g: np.ndarray) -> bool:
     size = max(float(np.max(np.abs(a), initial=0.0)) for a in (*vertices, g))
-    return bool(np.max(np.abs(towards), initial=0.0) <= FLOAT_TOLERANCE * size)
+    return bool(np.max(np.abs(towards), initial=0.0) <= MEMBER * size)
 
 
 def _ones(parts: Sequence[Part]) -> list[np.ndarray]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.bounds import MOST_LOOKS, MOST_WRONG
-from gradcheck.search import bisect
+from gradcheck.bounds import MOST_LOOKS, MOST_WRONG, SAMPLE
+from gradcheck.search import bisect, looks
 
 
 class Asked:
@@ -31,6 +31,15 @@ def test_it_stops_when_it_has_enough() -> None:
     assert bisect(asked, 1000, 5) == [0, 1, 2, 3, 4]
     assert asked.times < 40
     assert bisect(asked, 1, 5) == [0]
+
+
+def test_many_are_looked_at_in_part() -> None:
+    rng = np.random.default_rng(0)
+    assert looks(Asked({3}), MOST_LOOKS, rng) is None
+    some = looks(Asked({3, 900}), 1000, rng)
+    assert some is not None and {3, 900} <= set(some) and SAMPLE <= len(some) <= SAMPLE + 2
+    alone = looks(None, 1000, rng)
+    assert alone is not None and len(alone) == SAMPLE
 
 
 N = MOST_LOOKS + 44

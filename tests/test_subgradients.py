@@ -201,3 +201,17 @@ def test_random_sums_of_maxima() -> None:
             result = gradcheck.check(f, lambda dy, x, g=mixed: dy * g, np.zeros(2), seed=turn)
             assert [x.code for x in result.findings] == ["G109"]
     assert told > 2
+
+
+@pytest.mark.parametrize("share", [1e-6, 1e-9, 1e-11])
+def test_a_small_error_at_meeting_kinks_is_found(share: float) -> None:
+    """Two entries tie for a maximum, and share slightly more than one gradient."""
+    split = np.array([0.5, 0.5 + share, 0.0])
+    assert gradcheck.check(lambda x: x.max(), lambda dy, x: dy * split, TIE).verdict.value == "fail"
+    right = gradcheck.check(lambda x: x.max(), lambda dy, x: dy * np.array([0.5, 0.5, 0.0]), TIE)
+    assert right.passed and right.detects is not None and right.detects < share
+
+
+def test_a_mixture_says_what_it_would_have_caught() -> None:
+    result = gradcheck.check(lambda x: max(x[0], x[1]) - max(x[1], x[2]), lambda dy, x: dy * np.array([0.5, 0.0, -0.5]), np.ones(3))
+    assert result.passed and result.detects is not None and result.detects < 1e-10
