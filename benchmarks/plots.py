@@ -25,7 +25,7 @@ def cost(costs: Sequence[Cost], folder: Path) -> Path:
     from matplotlib import pyplot
 
     problems = list(dict.fromkeys(c.problem for c in costs))
-    figure, axes = pyplot.subplots(1, len(problems), figsize=(4 * len(problems), 4), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(1, len(problems), figsize=(3 * len(problems), 4.5), sharey=True, layout="constrained")
     for panel, problem in zip(np.atleast_1d(axes), problems, strict=True):
         for engine in dict.fromkeys(c.engine for c in costs):
             chosen = [c for c in costs if c.problem == problem and c.engine == engine]
@@ -33,7 +33,8 @@ def cost(costs: Sequence[Cost], folder: Path) -> Path:
             panel.loglog([c.size for c in chosen], [c.seconds for c in chosen], marker="o", lw=2.5 if ours else 1, label=engine)
         panel.set(title=problem, xlabel="inputs")
     np.atleast_1d(axes)[0].set_ylabel("CPU seconds of one check")
-    np.atleast_1d(axes)[-1].legend(fontsize=7)
+    lines, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     return _save(figure, folder / "cost.svg")
 
 

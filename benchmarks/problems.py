@@ -58,12 +58,34 @@ def _convolution_vjp(xp: Any, dy: Any, x: Any) -> Any:
     return sum(float(w) * xp.concatenate([zeros[:k], dy, zeros[: ROW - 1 - k]]) for k, w in enumerate(TAPS))
 
 
+WIDTH = 100
+"""Inputs, and outputs, of a row of the layer: one row where there are fewer."""
+
+WEIGHTS = np.random.default_rng(0).standard_normal((WIDTH, WIDTH)) / WIDTH**0.5
+
+
+def _rows(xp: Any, x: Any) -> tuple[Any, Any]:
+    width = min(WIDTH, len(x))
+    return x.reshape(-1, width), xp.asarray(WEIGHTS[:width, :width])
+
+
+def _layer(xp: Any, x: Any) -> Any:
+    rows, w = _rows(xp, x)
+    return xp.tanh(rows @ w)
+
+
+def _layer_vjp(xp: Any, dy: Any, x: Any) -> Any:
+    rows, w = _rows(xp, x)
+    return ((dy * (1 - xp.tanh(rows @ w) ** 2)) @ w.T).reshape(-1)
+
+
 ELEMENTWISE = Problem("elementwise (tanh)", lambda xp, x: xp.tanh(x), _elementwise_vjp)
 PROBLEMS = (
     ELEMENTWISE,
     Problem(f"row-wise (softmax of {ROW})", _softmax, _softmax_vjp),
     Problem("dense (every output sees every input)", _dense, _dense_vjp),
     Problem(f"convolution ({ROW} taps)", _convolution, _convolution_vjp),
+    Problem(f"layer ({WIDTH} to {WIDTH}, tanh)", _layer, _layer_vjp),
 )
 
 

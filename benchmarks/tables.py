@@ -196,17 +196,21 @@ def _growth_claims(costs: Sequence[growth_.Cost]) -> Iterator[str]:
     if ahead:
         slower = [f"{p} at N = {n:,} ({r:.1f} times)" for (p, n), r in ahead.items() if r > 1]
         yield claim("in exact arithmetic ahead of fast mode up to N = 1,000", not slower, f"Slower: {'; '.join(slower)}." if slower else "")
+        yield (
+            "For scale: of an exact check of tanh at N = 1,000, the three tanh alone take arb "
+            f"{growth_.floor(1000) * 1e3:.1f} ms with 64 bits, without arrays, differences or a backward."
+        )
     large = ratios("gradcheck, floats", growth_.BASIS, max(sizes))
     if large:
-        worst = {n: max(r for (_, m), r in large.items() if m == n) for n in sizes}
-        said = ", ".join(f"{r:.1f} at N = {n:,}" for n, r in worst.items())
         calls = [known[p, "gradcheck, floats", n] for p in problems for n in sizes if (p, "gradcheck, floats", n) in known]
         most = max((c.forwards + c.backwards) / 3 for c in calls)
         yield claim(
             "the float way costs at most twice its own 2 forwards + 1 backward in calls",
             most <= 2,
-            f"Calls: {most:.1f} times. Time: {said}.",
+            f"Calls: {most:.1f} times.",
         )
+        said = "; ".join(f"{p}: {', '.join(f'{large[p, n]:.1f}' for n in sizes if (p, n) in large)}" for p in problems)
+        yield claim("and so in time", max(large.values()) <= 2, f"Times, from the smallest N to the largest: {said}.")
 
 
 def detection(rows: Sequence[Share]) -> str:

@@ -93,6 +93,18 @@ FLOAT_TOLERANCE = 2.0**-26
 longer looks like a wrong formula in well-conditioned code; what is worse conditioned shows in
 the error bound of the numeric way, and is inconclusive."""
 
+CANCELS = 6.0
+"""The chance that errors in several entries cancel along a random direction. With the others fixed, the part of the
+largest, e |u|, must fall into an interval twice as wide as what is seen; |u| is log-uniform on [1/2, 2), with a density
+of at most 2 / log 4 = 1.44 and a size of at most 2. Where e is r times the smallest relative error seen, that makes
+2 * 1.44 * 2 / r, or less than 6 / r."""
+
+EXACT_MISS = 2.0**-50
+"""That chance in balls, where what is seen has no size to speak of: one of the 2^52 magnitudes of the last entry, rounded up."""
+
+LARGE_ERROR = 1e-2
+"""The relative error for which the chance of a miss is stated: a gradient this wrong still trains, a little worse."""
+
 FIRST_STEP = 2.0**-13
 """Of a float difference, relative: extrapolated once, the truncation error is about its fourth power, 2^-52, its
 bound the square, 2^-26 and a small factor, and the rounding error EPS over it, 2^-39."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gradcheck.bounds import CANCELS, EXACT_MISS, LARGE_ERROR, SEEN
 from gradcheck.diagnosis import Sightings, again
 from gradcheck.evidence import ALL, Evidence, gather
 from gradcheck.findings import Finding, Result, Severity, Verdict
@@ -346,8 +347,16 @@ def _confidence(way: str, detects: float, tally: Tally, open_arguments: Sequence
         return "no gradient was found right"
     if not math.isfinite(detects):
         return "every gradient is zero at every point: no error in it could have been seen"
-    how = {
-        "exact": "decided in ball arithmetic along a random direction; a miss has probability zero",
-        "float": "decided by float differences, whose error bound holds for 99.9% of slopes, as measured on the catalog",
-    }.get(way, "decided in ball arithmetic where the code allows it, by float differences elsewhere")
-    return f"a relative error of {detects:.1e} in a gradient would have been caught; {how}"
+    return f"a relative error of {detects:.1e} in a gradient would have been caught; {_chance(way, detects)}"
+
+
+def _chance(way: str, detects: float) -> str:
+    """Which way decided, and the chance of a miss at one point."""
+    in_balls, in_floats = (
+        "in ball arithmetic",
+        "by float differences, whose error bound holds for 99.9% of slopes, as measured on the catalog",
+    )
+    how = {"exact": in_balls, "float": in_floats}.get(way, f"{in_balls} where the code allows it, elsewhere {in_floats}")
+    chance = EXACT_MISS if way == "exact" and detects <= SEEN else min(1.0, CANCELS * detects / LARGE_ERROR)
+    cancel = f"the chance that errors of {LARGE_ERROR:.0%} in several entries cancel along the random direction is below {chance:.0e}"
+    return f"decided {how}; {cancel}"

@@ -60,7 +60,7 @@ def _across(
     kinked = {subject.arguments.index(g.argument): g for g in found if g.kink and g.agreement == "equal" and g.claimed is not None}
     if len(kinked) < 2:
         return tuple(found)
-    line = Line(lambda ps: subject.value(copies(ps)), primals, {k: np.ones(g.shape) for k, g in kinked.items()}, here)
+    line = Line(subject.value, primals, {k: np.ones(g.shape) for k, g in kinked.items()}, here)
     along = slope(line, cotangents)
     total = sum(float(np.sum(to_float(g.claimed))) for g in kinked.values() if g.claimed is not None)
     below, above = _ends(along, 1.0)
@@ -198,11 +198,8 @@ class _Lines:
     def __init__(self, subject: Subject, primals: Sequence[Any], here: Sequence[Any], cotangents: Sequence[np.ndarray], k: int) -> None:
         self.subject, self.primals, self.here, self.cotangents, self.k = subject, primals, here, cotangents, k
 
-    def _value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        return self.subject.value(copies(primals))
-
     def line(self, direction: np.ndarray) -> Line:
-        return Line(self._value, self.primals, {self.k: direction}, self.here)
+        return Line(self.subject.value, self.primals, {self.k: direction}, self.here)
 
     def slope(self, direction: np.ndarray, wanted: float | None = None, expected: float | None = None) -> Difference:
         """In float64; where that leaves the bound too wide, in longdouble if the platform and the code have it."""
@@ -217,10 +214,10 @@ class _Lines:
         if not isinstance(self.subject, NumpyPair) or np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
             return None
         try:
-            here = self._value(primals)
+            here = self.subject.value(copies(primals))
         except Exception:  # a library that has only float64
             return None
-        return Line(self._value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
+        return Line(self.subject.value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
 
     def looks(self, claimed: np.ndarray, direction: np.ndarray) -> list[int] | None:
         """The flat positions to look at: all (None), or, of many, those that bisection finds wrong and a sample of the others."""

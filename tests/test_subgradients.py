@@ -209,9 +209,13 @@ def test_a_small_error_at_meeting_kinks_is_found(share: float) -> None:
     split = np.array([0.5, 0.5 + share, 0.0])
     assert gradcheck.check(lambda x: x.max(), lambda dy, x: dy * split, TIE).verdict.value == "fail"
     right = gradcheck.check(lambda x: x.max(), lambda dy, x: dy * np.array([0.5, 0.5, 0.0]), TIE)
-    assert right.passed and right.detects is not None and right.detects < share
+    assert right.passed
+    assert right.detects is not None
+    assert right.detects < share
 
 
 def test_a_mixture_says_what_it_would_have_caught() -> None:
     result = gradcheck.check(lambda x: max(x[0], x[1]) - max(x[1], x[2]), lambda dy, x: dy * np.array([0.5, 0.0, -0.5]), np.ones(3))
-    assert result.passed and result.detects is not None and result.detects < 1e-10
+    assert result.passed
+    assert result.detects is not None
+    assert result.detects < 1e-10

@@ -26,7 +26,7 @@ Evaluate = Callable[[list[Any]], tuple[Any, ...]]
 class Line:
     """A forward along a line through a point: ``primals`` + t ``moves``, evaluated once for every t.
 
-    ``here`` are the outputs at t = 0, if they are known.
+    ``evaluate`` is given arrays of its own, and may write into them. ``here`` are the outputs at t = 0, if they are known.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class Line:
 
     def at(self, t: float) -> tuple[np.ndarray, ...]:
         if t not in self._values:
-            primals = list(self._primals)
-            for k, move in self._moves.items():
-                primals[k] = np.asarray(primals[k] + t * move)
+            moves = self._moves
+            primals = [np.asarray(p + t * moves[k]) if k in moves else np.copy(p) if isinstance(p, np.ndarray) else p
+                       for k, p in enumerate(self._primals)]  # fmt: skip
             with np.errstate(all="ignore"):
                 self._values[t] = tuple(np.asarray(o) for o in self._evaluate(primals))
         return self._values[t]
