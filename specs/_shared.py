@@ -1,8 +1,11 @@
-"""What several specs need: reductions of losses, broadcasting undone, and sigmoid and softmax in sound forms."""
+"""What several specs need: the dtypes, reductions of losses, broadcasting undone, and sigmoid and softmax in sound forms."""
 
 from __future__ import annotations
 
 import numpy as np
+
+EVERY = ("float64", "float32", "float16")
+"""The dtypes of what is sound in every one of them."""
 
 
 def reduce(losses, reduction):

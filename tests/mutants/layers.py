@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from gradcheck.specs._shared import unbroadcast
-from gradcheck.specs.layers import _centred, _standardised, _standardised_vjp
+from gradcheck.specs.normalisation import _centred, _standardised, _standardised_vjp
 
 from .registry import SPECS, changed, mutant, off, table, value_mutant
 

@@ -13,16 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gradcheck.specs import activations, cross_entropy, layers, losses, softmax
 
-from gradcheck.function_spec import FunctionSpec
+from gradcheck.catalog import load
 
-SPECS: dict[str, FunctionSpec] = {
-    made.name: made
-    for module in (activations, cross_entropy, layers, losses, softmax)
-    for made in vars(module).values()
-    if isinstance(made, FunctionSpec)
-}
+SPECS = load().specs
 
 Code = tuple[str, str | None]
 
