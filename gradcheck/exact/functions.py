@@ -14,12 +14,12 @@ import linecache
 import operator
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from flint import arb
 
-from gradcheck.exact import balls
+from gradcheck.exact import balls, elimination
 from gradcheck.exact.array import ExactArray, Work, lift, wrap
 from gradcheck.exact.balls import HALF, ONE, TWO, ZERO
 from gradcheck.exact.errors import NotExact, outward, user_frame
@@ -487,6 +487,30 @@ def einsum(subscripts: Any, *operands: Any, out: Any = None, **_: Any) -> Any:
 @_implements(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
     return np.dot(wrap(lift(a)).ravel(), wrap(lift(b)).ravel())
+
+
+@_implements(np.linalg.solve)
+def solve(a: Any, b: Any) -> Any:
+    return elimination.solve(a, b[:, None])[..., 0] if np.ndim(b) == 1 else elimination.solve(a, b)
+
+
+class SlogdetResult(NamedTuple):
+    sign: Any
+    logabsdet: Any
+
+
+@_implements(np.linalg.slogdet)
+def slogdet(a: Any) -> SlogdetResult:
+    value = elimination.determinant(a)
+    return SlogdetResult(np.sign(value), np.log(abs(value)))
+
+
+@_implements(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    return elimination.cholesky(a.mT).mT if upper else elimination.cholesky(a)
+
+
+FUNCTIONS[np.linalg.inv], FUNCTIONS[np.linalg.det] = elimination.inverse, elimination.determinant
 
 
 @_implements(np.linalg.multi_dot)

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flint import arb
 
-from gradcheck.exact import balls
-from gradcheck.exact.array import ExactArray, lift, wrap
+from gradcheck.exact import balls, elimination
+from gradcheck.exact.array import lift, wrap
 from gradcheck.exact.aten.elementwise import Array, each, equal, where
 from gradcheck.exact.aten.making import filled
 from gradcheck.exact.aten.reductions import vector_norm
-from gradcheck.exact.balls import ONE, ZERO, ball
+from gradcheck.exact.balls import ZERO, ball
+from gradcheck.exact.elimination import factors, matrices, solve, triangle
 
 
 def _plus(product: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,57 +52,13 @@ def cdist_backward(grad: Array, a: Array, b: Array, p: float, y: Array) -> Array
     return np.sum(g * slope, axis=-2)
 
 
-# Linear algebra, by elimination: a pivot need not be the largest for the result to be exact
-def _matrices(function: Callable[..., tuple[np.ndarray, ...]], *arrays: Array) -> tuple[Any, ...]:
-    """``function`` of each matrix of a batch; its results, batched again."""
-    data = [lift(a) for a in arrays]
-    batch = np.broadcast_shapes(*(d.shape[:-2] for d in data))
-    if not math.prod(batch):  # the shapes of the results are those for any matrix
-        some = function(*(lift(np.eye(*d.shape[-2:])) for d in data))
-        return tuple(wrap(np.empty((*batch, *s.shape), dtype=s.dtype)) for s in some)
-    data = [np.broadcast_to(d, (*batch, *d.shape[-2:])) for d in data]
-    results = zip(*(function(*(d[at] for d in data)) for at in np.ndindex(batch)), strict=True)
-    stacked = [np.stack(r).reshape((*batch, *np.shape(r[0]))) for r in results]
-    return tuple(ExactArray(a) if a.dtype == object else a for a in stacked)
-
-
-def _factors(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, arb]:
-    """L and U in one matrix, the pivots as LAPACK gives them, and the sign of the permutation."""
-    lu, pivots, sign = a.copy(), [], ONE
-    for k in range(min(a.shape)):
-        at = max(range(k, len(lu)), key=lambda i: float(abs(lu[i, k]).mid()))
-        pivots.append(at + 1)
-        if at != k:
-            lu[[k, at]], sign = lu[[at, k]], -sign
-        lu[k + 1 :, k] = lu[k + 1 :, k] / lu[k, k]
-        lu[k + 1 :, k + 1 :] = lu[k + 1 :, k + 1 :] - np.multiply.outer(lu[k + 1 :, k], lu[k, k + 1 :])
-    return lu, np.array(pivots, dtype=np.int32), sign
-
-
-def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    (lu, pivots, _), x = _factors(a), b.copy()
-    for k, at in enumerate(pivots):
-        x[[k, at - 1]] = x[[at - 1, k]]
-    for k in range(len(x)):
-        x[k + 1 :] = x[k + 1 :] - np.multiply.outer(lu[k + 1 :, k], x[k])
-    for k in reversed(range(len(x))):
-        x[k] = x[k] / lu[k, k]
-        x[:k] = x[:k] - np.multiply.outer(lu[:k, k], x[k])
-    return x
-
-
-def solve(a: Array, b: Array, left: bool = True) -> Array:
-    if not left:
-        return solve(a.mT, b.mT).mT
-    return _matrices(lambda m, r: (_solve(m, r),), a, b)[0]
-
-
+# Torch gives with a solution what its backward will want: the factors, and that all went well.
 def _info(a: Array) -> np.ndarray:
     return np.zeros(a.shape[:-2], dtype=np.int32)
 
 
 def lu_factor(a: Array, **_: Any) -> Any:
-    return (*_matrices(lambda m: _factors(m)[:2], a), _info(a))
+    return (*matrices(lambda m: factors(m)[:2], a), _info(a))
 
 
 def _as_torch_factors(a: Array) -> Array:
@@ -112,10 +68,10 @@ def _as_torch_factors(a: Array) -> Array:
 
 def det(a: Array) -> Any:
     def one(m: np.ndarray) -> tuple[np.ndarray, ...]:
-        lu, pivots, sign = _factors(m)
+        lu, pivots, sign = factors(m)
         return np.array(functools.reduce(operator.mul, lu.diagonal(), sign), dtype=object), lu, pivots
 
-    return _matrices(one, _as_torch_factors(a))
+    return matrices(one, _as_torch_factors(a))
 
 
 def slogdet(a: Array) -> Any:
@@ -135,9 +91,9 @@ def lu_unpack(lu: Array, pivots: Array, data: bool = True, with_pivots: bool = T
         turn = lift(np.eye(len(m)))
         for k, at in reversed(list(enumerate(int(v.unique_fmpz()) for v in p[0]))):
             turn[[k, at - 1]] = turn[[at - 1, k]]
-        return turn, _triangle(m[:, :rank], False, True), _triangle(m[:rank], True, False)
+        return turn, triangle(m[:, :rank], False, True), triangle(m[:rank], True, False)
 
-    return _matrices(one, lu, pivots[..., None, :])
+    return matrices(one, lu, pivots[..., None, :])
 
 
 def lu_solve(lu: Array, pivots: Array, b: Array, left: bool = True, adjoint: bool = False) -> Array:
@@ -146,22 +102,8 @@ def lu_solve(lu: Array, pivots: Array, b: Array, left: bool = True, adjoint: boo
     return solve(a.mT if adjoint else a, b, left)
 
 
-def _triangle(m: np.ndarray, upper: bool, unit: bool) -> np.ndarray:
-    rows, columns = np.indices(m.shape[-2:])
-    kept = np.where(rows <= columns if upper else rows >= columns, m, ZERO)
-    return np.where((rows == columns) & unit, ONE, kept)
-
-
 def cholesky(a: Array, upper: bool = False, **_: Any) -> Any:
-    def one(m: np.ndarray) -> tuple[np.ndarray]:
-        root = np.full(m.shape, ZERO, dtype=object)
-        for j in range(len(m)):
-            root[j, j] = (m[j, j] - sum((v * v for v in root[j, :j]), ZERO)).sqrt()
-            for i in range(j + 1, len(m)):
-                root[i, j] = (m[i, j] - sum((v * w for v, w in zip(root[i, :j], root[j, :j], strict=True)), ZERO)) / root[j, j]
-        return (root,)
-
-    root = _matrices(one, a)[0]
+    root = elimination.cholesky(a)
     return root.mT if upper else root, _info(a)
 
 
@@ -170,7 +112,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "linalg_lu_factor_ex": lu_factor, "_linalg_det": det, "_linalg_slogdet": slogdet, "_linalg_solve_ex": solve_ex,
     "linalg_inv_ex": lambda a, **_: (solve(a, filled(a.shape, 0) + np.eye(a.shape[-1])), _info(a)), "linalg_lu_solve": lu_solve,
     "linalg_solve_triangular": lambda a, b, upper, left=True, unitriangular=False:
-        solve(wrap(_triangle(lift(a), upper, unitriangular)), b, left),
+        solve(wrap(triangle(lift(a), upper, unitriangular)), b, left),
     "lu_unpack": lu_unpack, "linalg_lu": lambda a, pivot=True: lu_unpack(*lu_factor(a)[:2]),
     "cholesky_inverse": lambda root, upper=False:
         solve(np.matmul(root.mT, root) if upper else np.matmul(root, root.mT), filled(root.shape, 0) + np.eye(root.shape[-1])),
