@@ -26,6 +26,8 @@ _HOME = {
     "Sign": "gradcheck.domains",
     "Mask": "gradcheck.domains",
     "Option": "gradcheck.domains",
+    "Gradients": "gradcheck.domains",
+    "optimizer": "gradcheck.trajectory",
     "Finding": "gradcheck.findings",
     "Result": "gradcheck.findings",
     "Severity": "gradcheck.findings",
@@ -39,6 +41,7 @@ __all__ = [
     "Finding",
     "FunctionSpec",
     "GradcheckError",
+    "Gradients",
     "Labels",
     "Mask",
     "OneHot",
@@ -54,17 +57,19 @@ __all__ = [
     "check",
     "equal",
     "implements",
+    "optimizer",
     "spec",
 ]
 
 if TYPE_CHECKING:
     from gradcheck.api import check
-    from gradcheck.domains import Labels, Mask, OneHot, Option, Real, Sign, Simplex
+    from gradcheck.domains import Gradients, Labels, Mask, OneHot, Option, Real, Sign, Simplex
     from gradcheck.errors import CheckFailed, GradcheckError
     from gradcheck.findings import Finding, Result, Severity, Verdict
     from gradcheck.function_spec import FunctionSpec, spec
     from gradcheck.relations import at_most, equal
     from gradcheck.subject import implements
+    from gradcheck.trajectory import optimizer
 
 
 def __getattr__(name: str) -> Any:

@@ -126,7 +126,7 @@ def _merge(modules: Iterable[ModuleType | Problem]) -> Catalog:
                         f"the name {made.name!r} is taken: {first.path}:{first.line} has it already; give one of them another name",
                     )
                 )
-            elif made.backward is None:
+            elif made.backward is None and made.differentiable:
                 problems.append(Problem(made.path, made.line, f"{made.name!r} has no vjp; add one with @{made.forward.__name__}.vjp"))
             else:
                 specs[made.name] = made

@@ -30,6 +30,12 @@ CODES = 2**24
 LARGEST_SIZE = 4
 """Axes have at most this many entries: a defect of a formula shows in the smallest arrays."""
 
+MOST_STEPS = 8
+"""Gradients in a sequence: as many as the warm-up of any optimizer's state takes to end."""
+
+SQUARED = 500
+"""Binary orders of the largest gradients, and of the smallest: their squares still have all digits in float64, where torch is run."""
+
 _AXIS = re.compile(r"(?P<name>[A-Za-z_]\w*)(>=(?P<least>\d+))?$")
 
 
@@ -288,6 +294,36 @@ class Simplex(Domain):
         rows = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / max(shape[-1], 1))
         one = np.nextafter(dtype.type(1), dtype.type(0))
         return np.asarray(rows if self.zeros else np.minimum(rows.astype(dtype), one), dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Gradients(Domain):
+    """A sequence of gradients, one to MOST_STEPS of them along the first axis, as optimizers meet them.
+
+    Ordinary ones, zeros, tiny and huge ones, such that alternate in sign, sparse ones, and all in turn.
+    """
+
+    def __init__(self, *dims: str) -> None:
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "differentiable", False)
+
+    def draw(self, draw: Draw, shapes: Shapes, dtype: np.dtype[Any]) -> np.ndarray:
+        from hypothesis import strategies as st
+
+        shape = (draw(st.integers(1, MOST_STEPS)), *shapes.of(self.dims[1:]))
+        codes = draw_codes(draw, int(np.prod(shape))).reshape(shape)
+        at = _Scale(np.finfo(dtype), np.inf, np.zeros(0), True)
+        ordinary, steps = _ordinary(codes, at), np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
+        kinds = {
+            "ordinary": ordinary,
+            "zero": np.zeros(shape),
+            "tiny": _powers(codes, max(int(at.info.minexp) // 2, -SQUARED), -7, True),
+            "huge": _powers(codes, min(at.top // 2, SQUARED // 2), min(at.top - 1, SQUARED), True),
+            "alternating": np.abs(ordinary) * (-1.0) ** steps,
+            "sparse": np.where(codes % 4 == 1, ordinary, 0.0),
+        }
+        kinds["in turn"] = np.choose(codes % len(kinds), list(kinds.values()))
+        return np.asarray(kinds[draw(st.sampled_from(tuple(kinds)))], dtype=dtype)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from gradcheck.points import Point
 from gradcheck.state import kept
 from gradcheck.subject import Subject
 from gradcheck.values import ValueEvidence, compare_values
-from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, run
+from gradcheck.ways.analytic import Exactly, FloatRun, run
 from gradcheck.ways.autograd import Reference
 from gradcheck.ways.numeric import smallest_exponent
 
@@ -83,7 +83,7 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     start = START_BITS - smallest_exponent(list(point.primals.values()))
     values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys), start)
     objects = [lift(y) for y in values]
-    inputs = [list(point.primals.values())[k] for k in differentiable(subject)]
+    inputs = [list(point.primals.values())[k] for k in exactly.moving]
     unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)
     comparable = all(c.shape == o.shape and c.dtype.kind == "f" for c, o in zip(floats.outputs, objects, strict=True))
     sound: tuple[Accuracy, ...] = ()
@@ -92,7 +92,7 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point, bits), forward_accuracy=sound)
     if floats.failure is not None:
         return found
-    wanted = range(len(inputs)) if "gradients" in parts else ()
+    wanted = range(len(subject.differentiable)) if "gradients" in parts else ()
     wrong = any(v.agreement == "different" for v in found.values)
     measured = [measure_gradient(exactly, point, floats, torch_side, i, parts, wrong) for i in wanted]
     return replace(

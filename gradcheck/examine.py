@@ -316,7 +316,7 @@ def conclude(
         "why_not_exact": [f"{why} ({n} point{'s'[: n > 1]})" for why, n in tally.why_not_exact.most_common(5)],
         "max_error": tally.error, "float_errors": tally.float_errors(), "amplification": tally.amplification, "kinks": tally.kinks,
         "undecided": dict(tally.undecided), "laws": tally.laws, "seconds": seconds,
-        "confidence": _confidence(way, detects, tally, open_arguments),
+        "confidence": _confidence(subject, way, detects, tally, open_arguments),
     }  # fmt: skip
     if exhibit is not None:
         measurements |= {"expects": sorted(exhibit.expects), "found": sorted(codes), "exhibit": exhibit.title}
@@ -340,7 +340,9 @@ def _open(tally: Tally) -> bool:
     return values_open or "inconclusive" in tally.laws.values()
 
 
-def _confidence(way: str, detects: float, tally: Tally, open_arguments: Sequence[str]) -> str:
+def _confidence(subject: Subject, way: str, detects: float, tally: Tally, open_arguments: Sequence[str]) -> str:
+    if not subject.differentiable:
+        return "there is no gradient to check; the value was compared with the reference and with its own exact value"
     if open_arguments:
         return f"undecided for {', '.join(open_arguments)}"
     if not tally.detects:

@@ -30,7 +30,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from gradcheck.domains import Domain, least_sizes
 from gradcheck.errors import SpecError, did_you_mean
@@ -108,6 +108,10 @@ class FunctionSpec:
     def __call__(self, *primals: Any) -> Any:
         return self.forward(*primals)
 
+    def adapt(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """What is bound to the spec, as its forward."""
+        return forward
+
     def vjp(self, body: Callable[..., Any]) -> Callable[..., Any]:
         """Register the hand-written backward: ``body(dy, *primals, y)``."""
         if self.backward is not None:
@@ -150,6 +154,9 @@ class FunctionSpec:
         return register
 
 
+Made = TypeVar("Made", bound=FunctionSpec)
+
+
 def where(function: Callable[..., Any]) -> str:
     """``file:line`` of a function, for messages."""
     code = getattr(inspect.unwrap(function), "__code__", None)
@@ -183,11 +190,15 @@ def spec(
                 least_sizes(domain.dims)
             except SpecError as error:
                 raise SpecError(f"{here}, argument {argument!r}: {error}") from None
-        made = FunctionSpec(name, family, dict(arguments), forward, torch, tuple(dtypes))
-        defined.setdefault(forward.__module__, []).append(made)
-        return made
+        return define(FunctionSpec(name, family, dict(arguments), forward, torch, tuple(dtypes)), forward)
 
     return build
+
+
+def define(made: Made, body: Callable[..., Any]) -> Made:
+    """Register the spec ``made``, declared in the module of ``body``."""
+    defined.setdefault(body.__module__, []).append(made)
+    return made
 
 
 def least(spec: FunctionSpec) -> dict[str, int]:

@@ -71,11 +71,11 @@ def holds_exact(values: Sequence[Any]) -> bool:
 
 @dataclass(frozen=True)
 class NumpyPair:
-    """A hand-written forward and its hand-written vjp, over NumPy arrays."""
+    """A hand-written forward and its hand-written vjp (None if nothing is differentiable), over NumPy arrays."""
 
     name: str
     forward: Callable[..., Any]
-    backward: Callable[..., Any]
+    backward: Callable[..., Any] | None
     arguments: tuple[str, ...]
     differentiable: tuple[str, ...]
     convention: str = "numpy pair"
@@ -84,11 +84,11 @@ class NumpyPair:
     @property
     def location(self) -> tuple[str, int | None, int | None]:
         path, line = locate(self.forward)
-        return path, line, locate(self.backward)[1]
+        return path, line, line if self.backward is None else locate(self.backward)[1]
 
     @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
-        return self.forward, self.backward, *self.also
+        return self.forward, *(() if self.backward is None else (self.backward,)), *self.also
 
     @cached_property
     def places(self) -> list[Place]:
@@ -97,7 +97,7 @@ class NumpyPair:
     @cached_property
     def takes_output(self) -> bool:
         """Whether the vjp takes the output after the primals, as a spec's does."""
-        return takes_output(self.backward, len(self.arguments))
+        return self.backward is not None and takes_output(self.backward, len(self.arguments))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         with self._watched(primals):
@@ -117,6 +117,8 @@ class NumpyPair:
             raise NotExact("the code catches the refusal of an operation that has no exact counterpart")
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+        if self.backward is None:
+            return ()
         dy = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
         y = outputs[0] if len(outputs) == 1 else tuple(outputs)
         with self._watched(primals):
@@ -166,6 +168,8 @@ class TorchCallable:
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         import torch
 
+        if not self.differentiable:
+            return ()
         exactly, given = holds_exact(primals), self._given(primals)
         results = self._call(given, exactly)
         before = [] if exactly else [_array(r, False) for r in results]
@@ -318,7 +322,6 @@ def locate(function: Any) -> tuple[str, int | None]:
 
 def house(spec: FunctionSpec) -> NumpyPair:
     """The forward and the vjp of the spec's own page."""
-    assert spec.backward is not None
     return NumpyPair(
         spec.name, spec.forward, spec.backward, tuple(spec.arguments), spec.differentiable, "spec", tuple(law.body for law in spec.laws)
     )
@@ -326,8 +329,7 @@ def house(spec: FunctionSpec) -> NumpyPair:
 
 def on_show(spec: FunctionSpec, exhibit: Exhibit) -> NumpyPair:
     """The spec's pair with the exhibit's variant in it."""
-    assert spec.backward is not None
-    forward, backward = (exhibit.body, spec.backward) if exhibit.part == "forward" else (spec.forward, exhibit.body)
+    forward, backward = (spec.adapt(exhibit.body), spec.backward) if exhibit.part == "forward" else (spec.forward, exhibit.body)
     return NumpyPair(f"{spec.name}: {exhibit.title}", forward, backward, tuple(spec.arguments), spec.differentiable, "exhibit")
 
 
@@ -366,10 +368,10 @@ def implements(spec: str) -> Callable[[Callable[..., Any]], Implementation]:
 def bind(spec: FunctionSpec, forward: Callable[..., Any], backward: Callable[..., Any] | None) -> Subject:
     """The subject that ``forward`` (and ``backward``, if it is a NumPy pair) make for ``spec``."""
     name = label(forward, spec.name)
-    if backward is None:
+    if backward is None and spec.differentiable:
         forward = forward.apply if isinstance(forward, type) and hasattr(forward, "apply") else forward
         return TorchCallable(name, forward, tuple(spec.arguments), spec.differentiable)
-    return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable)
+    return NumpyPair(name, spec.adapt(forward), backward, tuple(spec.arguments), spec.differentiable)
 
 
 def import_module(name: str) -> Any:

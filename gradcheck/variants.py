@@ -81,7 +81,7 @@ def variations(subject: Subject, primals: Sequence[Any]) -> Iterator[Variation]:
             for other in (0.0, -value):
                 yield Variation(f"{name} {_how(value, other)}", primals=partial(_replaced, k, other))
             yield Variation(f"{name} in another place or size", "both", partial(_replaced, k, 0.0))
-    if isinstance(subject, NumpyPair):
+    if isinstance(subject, NumpyPair) and subject.backward is not None:
         backward = [c for c in constants(subject.backward) if _is_eps(subject, primals, "backward", c.value, c.by)]
         spare = [c.value for c in backward]
         for constant in constants(subject.forward):

@@ -151,6 +151,11 @@ def differentiable(subject: Subject) -> list[int]:
     return [k for k, name in enumerate(subject.arguments) if name in subject.differentiable]
 
 
+def moving(subject: Subject, primals: Sequence[Any]) -> list[int]:
+    """The positions of the arguments that may have been rounded: those with a gradient; of a subject without any, all floating arrays."""
+    return differentiable(subject) or [k for k, p in enumerate(primals) if isinstance(p, np.ndarray) and p.dtype.kind == "f"]
+
+
 def in_float64(point: Point) -> list[Any]:
     """The primals of ``point``, floating ones in float64."""
     return [p.astype(np.float64) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in point.primals.values()]
@@ -166,6 +171,7 @@ class Exactly:
 
     def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray], dtype: str = "float64") -> None:
         self.subject, self.dtype = subject, np.dtype(dtype)
+        self.moving = moving(subject, primals)
         self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
         self.cotangents = [exact(c) for c in cotangents]
         self.steps = self.backward_steps = 0
@@ -192,22 +198,22 @@ class Exactly:
         return self._gradients[ctx.prec]
 
     def value_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """The value with other differentiable primals."""
+        """The value with others of the primals that are ``moving``."""
         return self.at(self._with(inputs))
 
     def gradients_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """The gradients with other differentiable primals and, after them, cotangents."""
+        """The gradients with others of the primals that are ``moving`` and, after them, cotangents."""
         primals, cotangents = self.with_inputs(inputs)
         return self.gradient_at(primals, cotangents, self.at(primals))
 
     def with_inputs(self, inputs: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
-        """All primals, the differentiable ones being the first of ``inputs``, and the cotangents, its others."""
-        wanted = len(differentiable(self.subject))
+        """All primals, those that are ``moving`` being the first of ``inputs``, and the cotangents, its others."""
+        wanted = len(self.moving)
         return self._with(inputs[:wanted]), inputs[wanted:]
 
     def _with(self, inputs: Sequence[Any]) -> list[Any]:
         primals = list(self.primals)
-        for k, x in zip(differentiable(self.subject), inputs, strict=True):
+        for k, x in zip(self.moving, inputs, strict=True):
             primals[k] = x
         return primals
 

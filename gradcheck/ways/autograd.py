@@ -65,7 +65,7 @@ class Reference:
     def moves(self, dtype: str, seed: int, bits: int) -> list[np.ndarray]:
         """How far the reference's own exact outputs move with one rounding of the inputs."""
         reference = Exactly(self.subject, self.primals, ())
-        inputs = [self.primals[k].astype(dtype) for k in differentiable(self.subject)]
+        inputs = [self.primals[k].astype(dtype) for k in reference.moving]
         with ctx.workprec(bits):
             here = reference.value()
         return unavoidable_error(reference.value_at, inputs, here, seed, bits)(False)
