@@ -39,7 +39,7 @@ def main(quick: bool, full: bool, only: tuple[str, ...], engines: bool, plots: P
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     known = load()
-    specs = [known.specs[n] for n in QUICK_SPECS] if quick else list(known.specs.values())
+    specs = [known.specs[n] for n in QUICK_SPECS] if quick else [s for s in known.specs.values() if s.differentiable]
     blocks = [tables.machine(), *(["A quick run, too small for its numbers to mean much."] if quick else [])]
     for part in only or PARTS + (MORE if engines else ()):
         started = time.perf_counter()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.domains import Domain, Labels, Mask, OneHot, Option, Real, Sign, Simplex
+from gradcheck.domains import Domain, Gradients, Labels, Mask, OneHot, Option, Real, Sign, Simplex
 from gradcheck.function_spec import FunctionSpec, least
 from gradcheck.points import Point
 
@@ -100,6 +100,8 @@ def _value(domain: Domain, rng: np.random.Generator, sizes: _Sizes, entries: Ent
             return rng.choice((-1.0, 1.0), shape)
         case Mask():
             return rng.choice((0.0, 1.0), shape)
+        case Gradients():
+            return rng.standard_normal((3, *sizes.of(domain.dims[1:])))
         case Option():
             return domain.values[rng.integers(len(domain.values))]
     raise TypeError(f"no points can be drawn from {type(domain).__name__}")

@@ -205,7 +205,7 @@ def _nearby(point: Point, differentiable: Sequence[str]) -> list[Point]:
 def _at(subject: Subject, point: Point, settings: Settings) -> Result:
     started = time.perf_counter()
     tally, sightings = Tally(), Sightings()
-    evidence = gather(subject, point, parts=settings.parts - {"classical"})
+    evidence = gather(subject, point, parts=settings.parts - {"classical"} | {"excuses"})
     tally.add(evidence)
     matches = match(evidence)
     sightings.add(point, matches, right_gradients(evidence))

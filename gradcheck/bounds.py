@@ -22,6 +22,9 @@ MOST_VERTICES = 64
 """Gradients nearby that a search among subgradients gathers before it gives up. A gradient of n entries may take
 n + 1 of them to mix, so that one with more entries than this is not looked at as a mixture."""
 
+MOST_BALLS = 2**21
+"""Operations on balls, each a microsecond or two, that a search among subgradients may cost."""
+
 MEMBER = 2.0**-40
 """Share of the largest entry: how near a gradient must be to a mixture of gradients nearby to be one. Those are known
 to 2^-53, and least squares over at most MOST_VERTICES of them keep some 2^-45."""
@@ -48,9 +51,16 @@ EXACT_AGREEMENT = 2.0**-200
 error, 2^-240 and the third derivative; what differs by more is looked at entry by entry, so that a
 wrong entry shows however small it is beside the others (down to 1e-47 of them)."""
 
+SHORT = 2.0**10
+"""Constants that are whole multiples of its inverse (1/2, 3, 0.125) are what was meant; any other may have been rounded."""
+
 CONSTANT_ROUNDINGS = 8
-"""A rounded constant acts as a rounded input does, and ill-conditioned code magnifies it: a
-difference within this many times what one rounding of the inputs moves is no wrong formula."""
+"""Constants are rounded, some of them (1 - 1/N, sqrt(2/pi)) more than once: a difference within this many
+times what one rounding of the constants moves it by is no wrong formula. In values, what one rounding of the inputs
+moves stands for that."""
+
+SHAKES = 8
+"""Ways in which constants are moved, each by one rounding up or down: that two constants move alike in all has a chance of 1/256."""
 
 
 def constant_share(dtype: Any) -> float:
@@ -60,6 +70,9 @@ def constant_share(dtype: Any) -> float:
 
 SEEN = 2 * FORMULA_TOLERANCE
 """The smallest relative error of an entry that is found: the tolerance of its size and of its weight, at least as large."""
+
+ALIKE = EXACT_AGREEMENT / SEEN
+"""Share of the scale: a term at least so large shows an error of SEEN in the sum. Smaller ones are summed by themselves."""
 
 WELL_BELOW = 2.0**-20
 """A radius this far below the tolerance cannot sway a verdict."""
@@ -103,26 +116,27 @@ EXACT_MISS = 2.0**-50
 """That chance in balls, where what is seen has no size to speak of: one of the 2^52 magnitudes of the last entry, rounded up."""
 
 LARGE_ERROR = 1e-2
-"""The relative error for which the chance of a miss is stated: a gradient this wrong still trains, a little worse."""
+"""Relative. No entry passes in floats unless an error of this size in it is ruled out; the chance of a miss is that of missing one."""
 
-FIRST_STEP = 2.0**-13
+FIRST_STEP = 2.0**-13 * 1.189207115002721
 """Of a float difference, relative: extrapolated once, the truncation error is about its fourth power, 2^-52, its
-bound the square, 2^-26 and a small factor, and the rounding error EPS over it, 2^-39."""
+bound the square, 2^-26 and a small factor, and the rounding error EPS over it, 2^-39. It is no power of two, so that
+values with few bits come from code that works with few, and not by chance."""
 
 STEP_CHANGE = 8.0
 """By which the step grows where rounding dominates the bound, and shrinks where truncation does, or a kink or an edge is near."""
 
-STEP_RANGE = (2.0**-27, 2.0**-3)
-"""Smaller steps leave no digits, larger ones leave the neighbourhood."""
+STEP_RANGE = (2.0**-37, 2.0**-3)
+"""Smaller steps leave no more than four digits (2^-15), larger ones leave the neighbourhood."""
 
-MOST_STEPS = 5
+MOST_STEPS = 9
 """Tried for one slope: the first, and as far as the end of STEP_RANGE."""
 
 NOISE = 2.0
 """Times the larger of one rounding and the fourth difference over its norm: what one value may be off by."""
 
 DWARFED = 2.0**-10
-"""Share of the largest entry: a smaller one whose gradient is claimed to be zero is looked at by itself in floats."""
+"""Share of the largest term of a sum of floats: smaller ones are summed by themselves, with such as are of like size."""
 
 LEAST_SCALE = 2.0**-10
 """Share of the median entry: the scale of smaller ones, for which a step relative to themselves would vanish beside the others."""

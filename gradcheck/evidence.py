@@ -42,8 +42,8 @@ class Evidence:
     why_not_exact: str = ""
 
 
-ALL = frozenset({"reference", "gradients", "laws", "arithmetic", "classical"})
-"""What may be measured at a point: the value and its side effects are always."""
+ALL = frozenset({"reference", "gradients", "laws", "arithmetic", "classical", "excuses"})
+"""What may be measured at a point: the value and its side effects are always. "excuses" is what rounded constants would hide."""
 
 
 def gather(

@@ -7,16 +7,16 @@ bounds, and a gradient known to half its digits. What these leave open is inconc
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from flint import arb
 
 from gradcheck.accuracy import to_float
-from gradcheck.bounds import DWARFED, FLOAT_TOLERANCE, MOST_LOOKS
-from gradcheck.compare import near
+from gradcheck.bounds import DWARFED, FIRST_STEP, FLOAT_TOLERANCE, LARGE_ERROR, MOST_LOOKS, MOST_WRONG
+from gradcheck.compare import Agreement, near
 from gradcheck.entries import compare, furthest, positions
 from gradcheck.exact.array import lift
 from gradcheck.exact.balls import ZERO
@@ -24,13 +24,16 @@ from gradcheck.gradients import GradientEvidence, like
 from gradcheck.localise import NOTHING, Local
 from gradcheck.points import Point
 from gradcheck.search import looks
-from gradcheck.subgradients import SEVERAL_KINKS
+from gradcheck.subgradients import NO_SLOPE
 from gradcheck.subject import NumpyPair, Subject
 from gradcheck.values import ValueEvidence
 from gradcheck.ways import Slope
 from gradcheck.ways.analytic import FloatRun, copies, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
-from gradcheck.ways.differences import Difference, Line, scaled, slope
+from gradcheck.ways.differences import Difference, Line, each, scaled, slope
+
+UNLIKE = "some entries differ from the outputs at their own places, by less than floats can tell in the sum of all outputs"
+FLOAT_KINKS = "several kinks meet at this point, and floats do not tell its subgradients"
 
 
 def float_values(floats: FloatRun, torch_side: Reference | None) -> tuple[ValueEvidence, ...]:
@@ -68,7 +71,7 @@ def _across(
     if below.min(above) - tolerance <= total <= below.max(above) + tolerance:
         return tuple(found)
     first = next(iter(kinked.values()))
-    return tuple(replace(g, agreement="undecided", reason=SEVERAL_KINKS) if g is first else g for g in found)
+    return tuple(replace(g, agreement="undecided", reason=FLOAT_KINKS) if g is first else g for g in found)
 
 
 def _gradient_or_open(
@@ -105,8 +108,8 @@ def _gradient(
     direction = _direction(point.direction(name), gradient if fits else None) * scaled(primals[k])
     lines = _Lines(subject, primals, here, floats.cotangents, k)
     terms = gradient * direction if gradient is not None and fits else np.zeros(shape)
-    total, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
-    found = lines.slope(direction, FLOAT_TOLERANCE * size if size else None, total if fits else None)
+    whole = lines.along(terms, direction, fits)
+    found, total, size = whole.found, whole.total, whole.size
     numeric = Slope("numeric", found.value, found.bound, exact=False)
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
     known = reference is not None and reference.shape == shape
@@ -127,20 +130,90 @@ def _gradient(
     )
     if gradient is None or not fits:
         return _without_shape(replace(evidence, claimed=None if gradient is None else lift(gradient)), lines)
-    if not math.isfinite(total) or not math.isfinite(found.value):
-        return replace(evidence, reason="not finite in float64")
-    scale = size + abs(found.value)
-    difference, tolerance = abs(total - found.value), FLOAT_TOLERANCE * scale
-    if scale == 0 or (difference <= tolerance and found.bound <= tolerance):
-        seen = np.abs(terms[terms != 0])
-        detects = (tolerance + found.bound) / float(seen.min()) if seen.size else math.inf
-        few = terms.size <= MOST_LOOKS  # of many, ``detects`` says what the smallest hides
-        if not few or ((not seen.size or detects <= 1) and not _dwarfed(terms, primals[k])):
-            return replace(evidence, agreement="equal", error=difference / scale if scale else 0.0, detects=detects)
-        return _entry_by_entry(evidence, lift(gradient), lines, direction, _ends(found, 1.0))  # some terms are dwarfed by others
-    if difference <= tolerance + 2 * found.bound and not found.kink:
-        return replace(evidence, reason=f"the error bound of the float difference, {found.bound:.1e}, is too wide")
-    return _entry_by_entry(evidence, lift(gradient), lines, direction, _ends(found, 1.0))
+    if whole.outcome == "equal" and (terms != 0).all():
+        return replace(evidence, agreement="equal", error=whole.error, detects=whole.detects)
+    apart = lines.apart(terms, direction)
+    if apart is not None and not apart.wrong.any() and apart.detects <= LARGE_ERROR:
+        return replace(evidence, agreement="equal", error=whole.error, detects=apart.detects, kink=apart.kink)
+    suspected = apart is not None and 0 < np.mean(apart.wrong) <= 0.5
+    if not suspected and (whole.outcome == "equal" or (whole.outcome == "undecided" and terms.size > MOST_LOOKS)):
+        masks = [terms == 0] if whole.outcome == "equal" else _groups(terms)
+        groups = [whole] if whole.outcome == "equal" else []
+        groups += [lines.along(np.where(m, terms, 0.0), np.where(m, direction, 0.0)) for m in masks]
+        if all(g.outcome == "equal" for g in groups):
+            seen = max((g.detects for g in groups if g.smallest), default=math.inf)
+            return replace(evidence, agreement="equal", error=whole.error, detects=seen)
+    if terms.size > MOST_LOOKS and whole.outcome == "undecided" and not suspected:
+        return replace(evidence, reason=whole.reason)
+    single = _entry_by_entry(evidence, lift(gradient), lines, direction, _ends(found, 1.0), apart)
+    return replace(single, agreement="undecided", reason=UNLIKE) if suspected and single.agreement == "equal" else single
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Every entry against the output at its own place: those that are ``wrong`` if the function works entry by entry."""
+
+    wrong: np.ndarray
+    detects: float
+    kink: bool
+
+
+@dataclass(frozen=True)
+class _Along:
+    """The claimed slope ``total`` along a direction, the sum of the magnitudes of its terms, the ``smallest``, and the slope found."""
+
+    total: float
+    size: float
+    smallest: float
+    found: Difference
+
+    @property
+    def scale(self) -> float:
+        return self.size + abs(self.found.value)
+
+    @property
+    def difference(self) -> float:
+        return abs(self.total - self.found.value)
+
+    @property
+    def error(self) -> float:
+        return self.difference / self.scale if self.scale else 0.0
+
+    @property
+    def detects(self) -> float:
+        """The smallest relative error of an entry that would have shown."""
+        return (FLOAT_TOLERANCE * self.scale + 2 * self.found.bound) / self.smallest if self.smallest else math.inf
+
+    @property
+    def outcome(self) -> Agreement:
+        """Equal if they agree, and an error of LARGE_ERROR in any entry would have shown; zeros, if no slope shows."""
+        bound, tolerance = self.found.bound, FLOAT_TOLERANCE * self.scale
+        if not math.isfinite(self.difference):
+            return "undecided"
+        if self.difference > tolerance + 2 * bound and (math.isfinite(bound) or self.found.kink):
+            return "different"
+        sure = self.detects <= LARGE_ERROR if self.smallest else math.isfinite(bound)
+        return "equal" if self.difference <= tolerance + bound and sure else "undecided"
+
+    @property
+    def reason(self) -> str:
+        if not math.isfinite(self.difference):
+            return "not finite in float64"
+        if self.found.bound > FLOAT_TOLERANCE * self.scale:
+            return f"the error bound of the float difference, {self.found.bound:.1e}, is too wide"
+        return "too many entries: the smallest could be wrong without being seen beside the others"
+
+
+def _groups(terms: np.ndarray) -> Iterator[np.ndarray]:
+    """Masks of the terms in groups of like size, each at least DWARFED of the largest of its group, and of those that are zero."""
+    sizes = np.abs(terms)
+    left = sizes > 0
+    while left.any():
+        group = left & (sizes >= DWARFED * np.max(sizes[left]))
+        yield group
+        left &= ~group
+    if (sizes == 0).any():
+        yield sizes == 0
 
 
 def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidence:
@@ -151,34 +224,23 @@ def _without_shape(evidence: GradientEvidence, lines: _Lines) -> GradientEvidenc
 
 
 def _entry_by_entry(
-    evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines, direction: np.ndarray, sides: tuple[arb, arb]
+    evidence: GradientEvidence, claimed: np.ndarray, lines: _Lines, direction: np.ndarray, sides: tuple[arb, arb], apart: _Apart | None
 ) -> GradientEvidence:
     """Entries against their ranges; of any meaning only if the slopes to the ``sides`` along ``direction`` are those of the entries."""
-    some = lines.looks(claimed, direction)
+    some = lines.looks(claimed, direction, apart)
     local, sums = lines.localise(direction, some)
     found = compare(claimed, local, tolerance=FLOAT_TOLERANCE)
     evidence = replace(evidence, claimed=claimed, local=local, wrong=found.wrong, kink=bool(local.kink.any()))
     if some is None and any(a > b or a < b for a, b in zip(sums, sides, strict=True)):
-        return replace(evidence, wrong=None, reason=SEVERAL_KINKS)
+        return replace(evidence, wrong=None, reason=FLOAT_KINKS)
     if found.wrong.any():
         index = furthest(claimed, local.numeric, found.wrong)
         shown = lines.slope(_unit(claimed.shape, index))
         classical = Slope("numeric", shown.value, shown.bound, exact=False)
         return replace(evidence, classical=classical, agreement="different", worst=index, error=found.error)
     if found.unknown or some is not None:
-        return replace(evidence, reason="the float differences are not sure enough")
-    least = [abs(g) for g in claimed[local.known] if g != 0]
-    widest = max((float(a.rad()) for a in local.numeric[local.known]), default=0.0)
-    detects = float(((FLOAT_TOLERANCE * max(map(float, local.weight.flat)) + widest) / min(least, key=float)).mid()) if least else math.inf
-    if least and detects > 1:
-        return replace(evidence, reason="some entries are too small beside others for floats to tell")
-    return replace(evidence, agreement="equal", detects=detects)
-
-
-def _dwarfed(terms: np.ndarray, x: np.ndarray) -> bool:
-    """Whether the gradient of an entry that is small beside others is claimed to be zero: what it should be might not show."""
-    sizes = np.abs(x)
-    return bool(np.any((terms == 0) & (sizes > 0) & (sizes < DWARFED * np.max(sizes, initial=0.0))))
+        return replace(evidence, reason=found.unknown if found.unknown == NO_SLOPE else "the float differences are not sure enough")
+    return replace(evidence, agreement="equal", detects=found.seen)
 
 
 def _direction(random: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:
@@ -219,9 +281,27 @@ class _Lines:
             return None
         return Line(self.subject.value, primals, {self.k: direction}, here) if all(o.dtype == np.longdouble for o in here) else None
 
-    def looks(self, claimed: np.ndarray, direction: np.ndarray) -> list[int] | None:
-        """The flat positions to look at: all (None), or, of many, those that bisection finds wrong and a sample of the others."""
+    def apart(self, terms: np.ndarray, direction: np.ndarray) -> _Apart | None:
+        """The terms against the outputs at their places; None if there is no output at the place of each."""
+        if len(self.here) != 1 or np.shape(self.here[0]) != terms.shape or not terms.size:
+            return None
+        found = each(self.line(direction), self.cotangents[0], FIRST_STEP)
+        sizes = np.abs(terms)
+        tolerance = FLOAT_TOLERANCE * (sizes + np.maximum(np.abs(found.low), np.abs(found.high)))
+        wrong = found.outside(terms) > tolerance + found.bound  # not where nothing is known
+        some = sizes > 0
+        seen = (tolerance + 2 * found.bound)[some] / sizes[some]
+        return _Apart(wrong, float(np.max(seen, initial=0.0)) or math.inf, bool(np.any(found.low < found.high)))
+
+    def looks(self, claimed: np.ndarray, direction: np.ndarray, apart: _Apart | None) -> list[int] | None:
+        """The flat positions to look at: all (None), or, of many, some that are wrong and a sample of the others.
+
+        Those that differ from the outputs at their own places, if few do; else bisection finds them.
+        """
         terms = to_float(claimed).reshape(-1) * direction.reshape(-1)
+        rng = np.random.default_rng(claimed.size)
+        if apart is not None and claimed.size > MOST_LOOKS and 0 < np.mean(apart.wrong) <= 0.5:
+            return sorted({*map(int, np.flatnonzero(apart.wrong)[:MOST_WRONG]), *(looks(None, claimed.size, rng) or [])})
 
         def differs(part: range) -> bool:
             mask = np.zeros(claimed.size)
@@ -230,7 +310,24 @@ class _Lines:
             found = self.slope(direction * mask.reshape(direction.shape), FLOAT_TOLERANCE * size if size else None, total)
             return abs(total - found.value) > FLOAT_TOLERANCE * (size + abs(found.value)) + found.bound
 
-        return looks(differs, claimed.size, np.random.default_rng(claimed.size))
+        return looks(differs, claimed.size, rng)
+
+    def along(self, terms: np.ndarray, direction: np.ndarray, expected: bool = True) -> _Along:
+        """The slope along ``direction`` beside the claimed one, of ``terms``; sought without it unless it is ``expected``."""
+        total, sizes = float(np.sum(terms)), np.abs(terms)
+        size = float(np.sum(sizes))
+        found = self.slope(direction, FLOAT_TOLERANCE * size if size else None, total if expected else None)
+        return _Along(total, size, float(np.min(sizes[sizes > 0], initial=math.inf)) if size else 0.0, found)
+
+    def _alone(self, unit: np.ndarray, size: float, own: float) -> tuple[Difference, Difference, float]:
+        """The slopes of one entry, for the cotangents and for ones, and how far it moves for t = 1: by less if that leaves the domain."""
+        line = self.line(unit * size)
+        found = slope(line, self.cotangents)
+        if 0 < own < size and not found.kink and not found.bound <= LARGE_ERROR * abs(found.value):
+            nearer, size = self._alone(unit, own, own)[0], own
+            if nearer.bound < math.inf:
+                return nearer, slope(self.line(unit * own), [np.ones_like(c) for c in self.cotangents]), own
+        return found, slope(line, [np.ones_like(c) for c in self.cotangents]), size
 
     def localise(self, direction: np.ndarray, some: list[int] | None = None) -> tuple[Local, tuple[arb, arb]]:
         """Slopes along every coordinate, as balls that hold the error bound, and the sides that they make along ``direction``."""
@@ -241,12 +338,10 @@ class _Lines:
         known.reshape(-1)[some if some is not None else slice(None)] = True
         ahead = behind = ZERO
         for i in positions(known):
-            line = self.line(_unit(shape, i) * sizes)
-            found = slope(line, self.cotangents)
-            ones = slope(line, [np.ones_like(c) for c in self.cotangents])
-            for column, value in zip(columns, _entry(found, ones, float(sizes[i])), strict=True):
+            found, ones, size = self._alone(_unit(shape, i), float(sizes[i]), abs(float(self.primals[self.k][i])))
+            for column, value in zip(columns, _entry(found, ones, size), strict=True):
                 column[i] = value
-            below, above = _ends(found, float(sizes[i]))
+            below, above = _ends(found, size)
             first, second = (above, below) if direction[i] > 0 else (below, above)
             ahead, behind = ahead + first * float(direction[i]), behind + second * float(direction[i])
         numeric, lower, upper, weight, one, kinked = columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +16,9 @@ from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
 from gradcheck.bounds import (
+    ALIKE,
     CONFIRM_BITS,
+    CONSTANT_ROUNDINGS,
     EXACT_AGREEMENT,
     FLOAT_TOLERANCE,
     FORMULA_TOLERANCE,
@@ -23,13 +26,14 @@ from gradcheck.bounds import (
     MOST_LOOKS,
     ROUGHLY,
     SEEN,
+    SHAKES,
     START_BITS,
     TIE_BITS,
+    TRIALS,
     WELL_BELOW,
-    constant_share,
 )
 from gradcheck.compare import Agreement, is_lost, is_null
-from gradcheck.entries import Entries, compare, detects, furthest
+from gradcheck.entries import Entries, alike, compare, detects, furthest, positions
 from gradcheck.exact.array import ExactArray, flat, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
@@ -43,7 +47,7 @@ from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
 from gradcheck.ways.differences import classical
-from gradcheck.ways.numeric import Evaluate, Sides, central, finite_only, kinks, sides, smallest_exponent, suspicious
+from gradcheck.ways.numeric import Evaluate, Sides, central, contract, finite_only, kinks, sides, smallest_exponent, suspicious
 
 NOT_ALL = "too many entries to look at each, and those that were looked at do not explain the difference"
 
@@ -120,12 +124,9 @@ def measure_gradient(
         at.name,
         at.shape,
         claimed,
-        _slope("numeric", found.numeric),
-        None if found.analytic is None else _slope("analytic", found.analytic),
-        None if reference is None else _contracted(reference, at.direction),
-        at.classical(at.direction) if "classical" in parts else None,
-        "undecided",
-        scale=float(found.scale.mid()) if found.scale.is_finite() else math.inf,
+        **_three(at, found, reference),
+        classical=at.classical(at.direction) if "classical" in parts else None,
+        agreement="undecided",
         kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
         primal=point.primals[at.name],
         computed=computed,
@@ -133,19 +134,61 @@ def measure_gradient(
         like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,
     )
     meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
+    hidden = _hidden(at, found, bits) if _agree(found, bits) and not meets else None
+    if hidden is not None:
+        at, found, bits = hidden
+        evidence = replace(evidence, **_three(at, found, reference), classical=at.classical(at.direction) if "classical" in parts else None)
     if _agree(found, bits) and not meets:
-        detected = SEEN if found.scale > 0 and claimed is not None and any(v != 0 for v in claimed.ravel()) else math.inf
         error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
-        return replace(evidence, agreement="equal", error=error, detects=detected), sound
+        hides = _hides(at, found, bits) if "excuses" in parts and exactly.rounded else ZERO
+        return replace(evidence, agreement="equal", error=error, detects=_seen(found, hides)), sound
     if torch_side is not None and _doubtful(evidence, forward_wrong):
         evidence = replace(evidence, like_reference=torch_side.has_gradient(i, exactly.cotangents, claimed))
-    return _localised(at, evidence, found, bits, unavoidable), sound
+    return _localised(at, evidence, found, bits), sound
+
+
+def _three(at: _Argument, found: _Along, reference: np.ndarray | None) -> dict[str, Any]:
+    """The three ways along the direction, as they stand in the evidence."""
+    return {
+        "numeric": _slope("numeric", found.numeric),
+        "analytic": None if found.analytic is None else _slope("analytic", found.analytic),
+        "autograd": None if reference is None else _contracted(reference, at.direction),
+        "scale": float(found.scale.mid()) if found.scale.is_finite() else math.inf,
+    }
+
+
+def _hidden(at: _Argument, found: _Along, bits: int) -> tuple[_Argument, _Along, int] | None:
+    """The first entries that are wrong by themselves where all agree together: their terms are too small to show in the sum."""
+    for mask in alike(found.sizes, ALIKE):
+        some = at.only(mask.reshape(at.shape))
+        part, finer = settle(some.along_direction, _is_sure, start=bits)
+        if not _agree(part, finer):
+            return some, part, finer
+    return None
+
+
+def _hides(at: _Argument, found: _Along, bits: int) -> arb:
+    """How far rounded constants may move the two ways apart along the direction, if each has constants of its own."""
+    with ctx.workprec(bits):
+        other = at.shaken(1).along_direction()
+    if other.analytic is None or found.analytic is None:
+        return ZERO
+    return CONSTANT_ROUNDINGS * (abs(other.analytic - found.analytic) + abs(other.numeric - found.numeric))
+
+
+def _seen(found: _Along, hides: arb) -> float:
+    """The smallest relative error that would have shown in every entry that is not zero, beside what rounded constants hide."""
+    sizes = [a for a in found.sizes if not a.contains(0)]
+    if not sizes:
+        return math.inf
+    return max(SEEN, float((hides / functools.reduce(arb.min, sizes)).mid())) if hides > 0 else SEEN
 
 
 def agrees(exactly: Exactly, point: Point, i: int) -> bool:
     """Whether the ``i``-th gradient is right along the point's direction: the exact check by itself, and no evidence."""
     at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
-    return _agree(*settle(at.along_direction, _is_sure, start=START_BITS - at.exponent))
+    found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
+    return _agree(found, bits) and _hidden(at, found, bits) is None
 
 
 def _agree(found: _Along, bits: int) -> bool:
@@ -163,13 +206,14 @@ def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
 
 @dataclass(frozen=True)
 class _Along:
-    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms."""
+    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms, ``sizes``."""
 
     claimed: np.ndarray | None
     numeric: arb
     analytic: arb | None
     scale: arb
     sides: Sides
+    sizes: Sequence[arb] = ()
 
     @property
     def difference(self) -> arb:
@@ -184,8 +228,14 @@ class _Argument:
         self.exactly, self.point, self.k, self.i = exactly, point, k, i
         self.name = exactly.subject.arguments[k]
         self.shape: tuple[int, ...] = exactly.primals[k].shape
-        self.direction = point.direction(self.name)
+        self.whole = self.direction = point.direction(self.name)
         self.exponent = smallest_exponent(list(point.primals.values()))
+
+    def only(self, mask: np.ndarray) -> _Argument:
+        """The argument, of which only the entries in ``mask`` move."""
+        some = copy.copy(self)
+        some.direction = np.where(mask, self.whole, 0.0)
+        return some
 
     def sides(self, evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], closer: int = 0) -> Sides:
         return sides(evaluate, primals, here, {self.k: lift(self.direction)}, self.exponent - closer)
@@ -199,7 +249,8 @@ class _Argument:
         if claimed is None or claimed.shape != self.shape:
             return _Along(claimed, numeric, None, abs(numeric), both)
         terms = [p * q for p, q in zip(claimed.ravel(), lift(self.direction).ravel(), strict=True)]
-        return _Along(claimed, numeric, sum(terms, arb(0)), sum((abs(t) for t in terms), abs(numeric)), both)
+        sizes = [abs(t) for t in terms]
+        return _Along(claimed, numeric, sum(terms, arb(0)), sum(sizes, abs(numeric)), both, sizes)
 
     def still_differs(self, first: Sides, bits: int) -> bool:
         """Whether the two sides differ as much when the step shrinks: a kink."""
@@ -256,20 +307,33 @@ class _Argument:
             return flat(both.plus), flat(both.minus)
 
         shapes = [lift(y).shape for y in exactly.value()]
-        return blocks(along, lift(self.direction), shapes, np.random.default_rng((self.point.seed, 5)))
+        return blocks(along, lift(self.whole), shapes, np.random.default_rng((self.point.seed, 5)))
 
-    def slopes_move(self, local: Local, bits: int, some: list[int] | None) -> np.ndarray:
-        """How far the true slopes move when the inputs move by one rounding."""
-        exactly = self.exactly
+    def linear(self, local: Local, mask: np.ndarray, bits: int) -> np.ndarray:
+        """``mask`` if its entries add to the slope along any direction what they add to none: no kink touches them; else nothing."""
+        if not mask.any():
+            return mask
+        exactly, rng = self.exactly, np.random.default_rng((self.point.seed, 8))
 
-        def slopes(xs: Sequence[Any]) -> tuple[np.ndarray]:
-            primals, cotangents = exactly.with_inputs(xs)
-            here = exactly.at(primals)
-            return (localise(exactly.at, primals, here, cotangents, self.k, self.exponent, self.blocks, some).numeric,)
+        def ahead(direction: np.ndarray) -> arb:
+            plus, _, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(direction)}, self.exponent)
+            return contract([ExactArray(flat(exactly.cotangents))], [plus])
 
-        inputs = [list(self.point.primals.values())[k] for k in differentiable(exactly.subject)]
-        inputs += [to_float(lift(c)).astype(self.point.dtype) for c in exactly.cotangents]
-        return lift(unavoidable_error(slopes, inputs, (local.numeric,), self.point.seed, bits)(False)[0])
+        with ctx.workprec(bits):
+            for _ in range(TRIALS):
+                others, own = (rng.uniform(0.5, 2, self.shape) * rng.choice((-1.0, 1.0), self.shape) for _ in range(2))
+                added = [local.numeric[i] * own[i] for i in positions(mask)]
+                both, without = ahead(others + np.where(mask, own, 0.0)), ahead(others)
+                size = sum((abs(a) for a in added), abs(both) + abs(without))
+                if not abs(both - without - sum(added, ZERO)) <= FORMULA_TOLERANCE * size:
+                    return np.zeros(self.shape, dtype=bool)
+        return mask
+
+    def shaken(self, n: int) -> _Argument:
+        """The argument, with the rounded constants of the code moved by one rounding, in the ``n``-th way."""
+        other = copy.copy(self)
+        other.exactly = self.exactly.shaken(n)
+        return other
 
     def explained_by(self, variation: Variation, found: _Along) -> bool:
         """Whether the backward is right for the forward with a changed constant."""
@@ -318,7 +382,7 @@ def _never(worst: bool) -> list[Any]:
     raise AssertionError("there is no gradient to move")
 
 
-def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int, unavoidable: Unavoidable) -> GradientEvidence:
+def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
     finer = bits + 4 * CONFIRM_BITS
     blocks, finer = settle(lambda: at.blocks, lambda _: True, start=finer)
@@ -332,10 +396,14 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
         return replace(evidence, agreement="different" if moves else "equal", reason="no gradient was returned")
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
-    excused, verdict = _judged(at, found.claimed, local, bits, unavoidable, some)
+    excused, verdict = _judged(at, found.claimed, local, bits, some)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
-    meeting = _meet(at.exactly, at.point, [evidence]) if evidence.kink and local.known.all() else _bent(at, found, local, bits)
+    apart = wrong & at.linear(local, wrong & ~local.kink, bits) if evidence.kink else np.zeros(at.shape, dtype=bool)
+    if apart.any():  # whatever the kinks of the other entries may allow
+        wrong, meeting = apart, Meeting()
+    else:
+        meeting = _meet(at.exactly, at.point, [evidence]) if evidence.kink and local.known.all() else _bent(at, found, local, bits)
     if meeting.reason:
         return replace(evidence, agreement="undecided", reason=meeting.reason)
     if meeting.mixture:
@@ -375,7 +443,7 @@ def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...
 def _detects_along(at: _Argument, found: _Along) -> float:
     """The smallest relative error of any entry that would have shown in the sum along the direction."""
     assert found.claimed is not None, "only a gradient has terms"
-    terms = [abs(g * u) for g, u in zip(found.claimed.flat, lift(at.direction).flat, strict=True) if g != 0]
+    terms = [size for size in found.sizes if size != 0]
     return float((FORMULA_TOLERANCE * found.scale / functools.reduce(arb.min, terms)).mid()) if terms else math.inf
 
 
@@ -417,26 +485,22 @@ def across(exactly: Exactly, point: Point, found: Sequence[GradientEvidence]) ->
     return tuple(first if g is kinked[0] else g for g in found)
 
 
-def _judged(
-    at: _Argument, claimed: np.ndarray, local: Local, bits: int, unavoidable: Unavoidable, some: list[int] | None
-) -> tuple[np.ndarray, Entries]:
-    """Which entries are wrong, with what rounded constants, acting as rounded inputs, excuse.
-
-    They excuse no more than the claimed gradient moves, nor more than the true slope does: else
-    a special case at a single point would excuse itself. The latter is worked out only where
-    the former excuses anything.
-    """
+def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, some: list[int] | None) -> tuple[np.ndarray, Entries]:
+    """Which entries are wrong, with what rounded constants excuse: that by which the difference moves when they do."""
     excused = np.full(at.shape, ZERO, dtype=object)
     verdict = compare(claimed, local, excused)
-    if not verdict.wrong.any():
+    if not verdict.wrong.any() or not at.exactly.rounded:
         return excused, verdict
-    share = constant_share(at.point.dtype)
-    excused = lift(np.frompyfunc(lambda p: share * p, 1, 1)(lift(unavoidable(False)[0])))
-    lenient = compare(claimed, local, excused)
-    if not lenient.unknown and np.array_equal(lenient.wrong, verdict.wrong):
-        return excused, lenient
-    excused = lift(np.frompyfunc(lambda p, q: p.min(share * q), 2, 1)(excused, at.slopes_move(local, bits, some)))
+    with ctx.workprec(bits):
+        for n in range(1, SHAKES + 1):
+            other = at.shaken(n)
+            moved = lift(other.exactly.gradient()[at.i]) - other.localised(some).numeric
+            excused = _larger(excused, abs(moved - (claimed - local.numeric)))
+        excused = lift(np.asarray(excused * CONSTANT_ROUNDINGS, dtype=object))
     return excused, compare(claimed, local, excused)
+
+
+_larger = np.frompyfunc(arb.max, 2, 1)
 
 
 def _contracted(reference: np.ndarray, direction: np.ndarray) -> Slope:

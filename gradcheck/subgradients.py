@@ -20,8 +20,8 @@ import numpy as np
 from flint import arb
 from scipy.optimize import nnls
 
-from gradcheck.bounds import CONFIRM_BITS, FORMULA_TOLERANCE, MEMBER, MOST_VERTICES, SHAKE, STEP_BITS, TRIALS
-from gradcheck.exact.array import flat, lift
+from gradcheck.bounds import CONFIRM_BITS, FORMULA_TOLERANCE, MEMBER, MOST_BALLS, MOST_VERTICES, SHAKE, STEP_BITS, TRIALS
+from gradcheck.exact.array import Work, flat, lift
 from gradcheck.exact.balls import ONE, ZERO
 from gradcheck.localise import Local, Spread, slopes
 from gradcheck.ways.numeric import Directions, Evaluate, moved, sides
@@ -99,7 +99,7 @@ def _search(place: Place, parts: Sequence[Part], looked: Sequence[_Along], kinds
     """Follow the way from the nearest known subgradient to the claimed gradient until it is refuted, or reached."""
     g = _claimed(parts, [p.kinks for p in parts])
     vertices: list[np.ndarray] = []
-    for _ in range(MOST_VERTICES):
+    for _ in range(1 + affordable(place, parts)):
         refuting = next((r for along in looked if (r := along.outside(kinds.independent)) is not None), None)
         if refuting is not None:
             return Meeting(refuting)
@@ -118,11 +118,20 @@ def _is_mixture(place: Place, parts: Sequence[Part], rng: np.random.Generator) -
     everywhere = [np.arange(p.claimed.size) for p in parts]
     g = _claimed(parts, everywhere)
     vertices: list[np.ndarray] = []
-    for _ in range(0 if g.size > MOST_VERTICES else min(MOST_VERTICES, TRIALS * (g.size + 1)) // 2):
+    few = min(affordable(place, parts), TRIALS * (g.size + 1)) // 2
+    for _ in range(0 if g.size > MOST_VERTICES else few):
         vertices += _gradients_beside(place, parts, everywhere, _random(parts, rng))
         if _is_reached(g - _nearest(np.array(vertices), g), vertices, g):
             return True
     return False
+
+
+def affordable(place: Place, parts: Sequence[Part]) -> int:
+    """How many gradients nearby may be looked at: MOST_VERTICES, or what MOST_BALLS allow."""
+    before = Work.made
+    place.evaluate(list(place.primals))
+    gradient = 2 * 3 * sum(len(p.local.looks) for p in parts) * max(1, Work.made - before)  # to two sides, by three evaluations each
+    return min(MOST_VERTICES, MOST_BALLS // gradient)
 
 
 def _claimed(parts: Sequence[Part], where: Sequence[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import gradcheck
-from gradcheck.bounds import FLOAT_TOLERANCE
+from gradcheck.bounds import FLOAT_TOLERANCE, MOST_LOOKS
 from gradcheck.floats import float_gradients, float_values
 from gradcheck.gradients import GradientEvidence
 from gradcheck.points import Point
@@ -205,4 +205,52 @@ def test_many_entries_pass_with_what_the_smallest_hides() -> None:
     x = np.random.default_rng(0).standard_normal(5000)
     found = measured(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
     assert found.agreement == "equal"
-    assert found.detects > 1e-6
+    assert found.detects < 1e-6  # each entry against the output at its own place
+
+
+def hidden(c: np.ndarray, x: np.ndarray, factor: np.ndarray) -> Any:
+    """A sum of squares with weights, seen in floats alone; each entry of its gradient times ``factor``."""
+    return measured(lambda x: np.sum(c * x * x), lambda dy, x: dy * 2 * c * x * factor, x)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.2, 1.001])
+def test_a_small_term_is_not_hidden_by_large_ones(wrong: float) -> None:
+    c, x = np.array([1.0, 1e-7, 1.0]), np.array([1.0, 2.0, 3.0])
+    assert hidden(c, x, np.ones(3)).agreement == "equal"
+    assert hidden(c, x, np.ones(3)).detects < 1e-2
+    assert hidden(c, x, np.array([1.0, wrong, 1.0])).agreement == "different"
+
+
+def test_many_of_which_the_smallest_could_be_wrong_unseen_are_not_passed() -> None:
+    x = np.linspace(1, 2, MOST_LOOKS + 44)
+    x[7] = 1e-12
+    for factor in (1.0, 5.0):
+        wrong = np.ones_like(x)
+        wrong[7] = factor
+        assert hidden(np.ones_like(x), x, wrong).agreement == "undecided"
+
+
+def test_code_that_works_in_float32_is_judged_by_float32() -> None:
+    x = np.array([0.3, 1.0, 2.0])
+    forward = lambda x: np.sin(x.astype(np.float32)).astype(float)  # noqa: E731
+    right, wrong = (measured(forward, lambda dy, x, c=c: c * dy * np.cos(x), x) for c in (1.0, 1.02))
+    assert (right.agreement, wrong.agreement) == ("equal", "different")
+    assert 1e-7 < right.detects < 1e-2
+
+
+EDGES: dict[str, tuple[Any, Any, list[float]]] = {
+    "log": (np.log, lambda x: 1 / x, [1e-12, 1, 2, 3]),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x), [1e-12, 1e-3, 1, 1e10]),
+    "arcsin": (np.arcsin, lambda x: 1 / np.sqrt(1 - x * x), [1 - 1e-7, 0.5, 0.2]),
+    "x log x": (lambda x: x * np.log(x), lambda x: 1 + np.log(x), [1e-12, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_near_the_edge_of_a_domain(name: str) -> None:
+    f, slope, x = EDGES[name]
+    factor = np.ones(len(x))
+    assert measured(f, lambda dy, x: dy * slope(x), np.array(x)).agreement == "equal"
+    factor[1] = 2
+    found = measured(f, lambda dy, x: dy * slope(x) * factor, np.array(x))
+    assert (found.agreement, found.worst) == ("different", (1,))

@@ -8,7 +8,9 @@ without asking ``__array__`` or ``__float__``, and both refuse and name the line
 
 from __future__ import annotations
 
+import hashlib
 import operator
+import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from flint import arb
 
+from gradcheck.bounds import SHORT
 from gradcheck.exact import balls
 from gradcheck.exact.balls import ball
 from gradcheck.exact.errors import NotExact, outward, user_frame
@@ -27,18 +30,53 @@ _REAL_ONLY = "write it with real numbers"
 
 
 class Work:
-    """Counts roundings along the longest path: one for an operation, n for a sum of n."""
+    """Counts roundings along the longest path: one for an operation, n for a sum of n; and the balls made by operations.
+
+    ``rounded`` tells that a constant came in that is not short, as 1/2 or 3 are: 0.1 is rounded, and so may be any other.
+    """
 
     steps: ClassVar[int] = 0
+    made: ClassVar[int] = 0
+    rounded: ClassVar[bool] = False
+    shake: ClassVar[int] = 0
+
+    @classmethod
+    @contextmanager
+    def shaken(cls, n: int) -> Iterator[None]:
+        """With constants that may be rounded moved by one rounding, in the ``n``-th way; none for 0."""
+        before, cls.shake = cls.shake, n
+        try:
+            yield
+        finally:
+            cls.shake = before
 
 
 def _raw(value: Any) -> Any:
     """The object array (or number) behind ``value``, ready for an operation with balls."""
     if type(value) is ExactArray:
         return value.balls_
-    if type(value) is arb or isinstance(value, (bool, int, float)):
+    if type(value) is arb or isinstance(value, (bool, int)):
         return ball(value)
+    if isinstance(value, float):
+        return _constant(value)
     return lift(value)
+
+
+def _constant(value: float) -> arb:
+    """A number that the code under test brought in; the same one moves the same way wherever it comes in."""
+    if (value * SHORT).is_integer():
+        return ball(value)
+    Work.rounded = True
+    if not Work.shake:
+        return ball(value)
+    coin = hashlib.blake2b(struct.pack("dq", value, Work.shake), digest_size=1).digest()[0] & 1
+    return ball(value) * (1 + ROUNDING * (1 if coin else -1))
+
+
+ROUNDING = arb(2) ** -53
+
+
+_to_constants = np.frompyfunc(lambda value: _constant(float(value)), 1, 1)
 
 
 _to_balls = np.frompyfunc(ball, 1, 1)
@@ -54,6 +92,12 @@ def lift(value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
         raise NotExact(f"an array of dtype {array.dtype} cannot be made exact", _REAL_ONLY if array.dtype.kind == "c" else "")
+    if array.dtype.kind == "f" and (Work.shake or not Work.rounded):
+        with np.errstate(invalid="ignore"):
+            long = bool(np.any(array * SHORT % 1))
+        Work.rounded = Work.rounded or long
+        if long and Work.shake:
+            return _as_object(_to_constants(array))
     if array.dtype == FLOAT64 and np.isfinite(array).all():
         return _as_object(_finite_to_balls(array))
     if array.dtype == np.longdouble and np.longdouble is not np.float64:
@@ -82,7 +126,10 @@ def boxed(data: Any) -> np.ndarray:
 def wrap(result: Any) -> Any:
     """An object array or a ball as an ``ExactArray``; everything else as it is."""
     if type(result) is np.ndarray:
-        return ExactArray(result) if result.dtype == object else result
+        if result.dtype != object:
+            return result
+        Work.made += result.size
+        return ExactArray(result)
     if type(result) is arb:
         return ExactArray(_as_object(result))
     return result

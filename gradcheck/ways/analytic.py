@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -165,8 +166,9 @@ class Exactly:
     """The subject at one point in balls, evaluated at most once for every number of bits.
 
     ``steps`` and ``backward_steps`` count the roundings on the way to the value and to the
-    gradients (which start from the value). ``dtype`` is the one that exact arrays say they have, so
-    that code which asks takes the way that it takes in floats.
+    gradients (which start from the value); ``rounded`` tells of constants that may be rounded.
+    ``dtype`` is the one that exact arrays say they have, so that code which asks takes the way that
+    it takes in floats.
     """
 
     def __init__(self, subject: Subject, primals: Sequence[Any], cotangents: Sequence[np.ndarray], dtype: str = "float64") -> None:
@@ -174,27 +176,33 @@ class Exactly:
         self.moving = moving(subject, primals)
         self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
         self.cotangents = [exact(c) for c in cotangents]
-        self.steps = self.backward_steps = 0
+        self.steps, self.backward_steps, self.rounded, self.shake = 0, 0, False, 0
         self._values: dict[int, tuple[Any, ...]] = {}
         self._gradients: dict[int, tuple[Any, ...]] = {}
 
+    def shaken(self, n: int) -> Exactly:
+        """The same, with every constant that may be rounded moved by one rounding, in the ``n``-th way."""
+        other = copy.copy(self)
+        other.shake, other._values, other._gradients = n, {}, {}
+        return other
+
     def at(self, primals: Sequence[Any]) -> tuple[Any, ...]:
-        with ExactArray.said_to_be(self.dtype):
+        with ExactArray.said_to_be(self.dtype), Work.shaken(self.shake):
             return self.subject.value(copies(primals))
 
     def value(self) -> tuple[Any, ...]:
         if ctx.prec not in self._values:
-            Work.steps = 0
+            Work.steps, Work.rounded = 0, False
             self._values[ctx.prec] = self.at(self.primals)
-            self.steps = Work.steps
+            self.steps, self.rounded = Work.steps, self.rounded or Work.rounded
         return self._values[ctx.prec]
 
     def gradient(self) -> tuple[Any, ...]:
         if ctx.prec not in self._gradients:
             outputs = self.value()
-            Work.steps = 0
+            Work.steps, Work.rounded = 0, False
             self._gradients[ctx.prec] = self.gradient_at(self.primals, self.cotangents, outputs)
-            self.backward_steps = self.steps + Work.steps
+            self.backward_steps, self.rounded = self.steps + Work.steps, self.rounded or Work.rounded
         return self._gradients[ctx.prec]
 
     def value_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -218,5 +226,5 @@ class Exactly:
         return primals
 
     def gradient_at(self, primals: Sequence[Any], cotangents: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
-        with ExactArray.said_to_be(self.dtype):
+        with ExactArray.said_to_be(self.dtype), Work.shaken(self.shake):
             return self.subject.gradient(copies(cotangents), copies(primals), copies(outputs))

@@ -52,12 +52,17 @@ class Line:
     def rounding(self, cotangents: Sequence[np.ndarray]) -> float:
         """One rounding of every contracted output, in the dtype that the outputs have."""
         with np.errstate(all="ignore"):
-            sizes = [np.sum(np.abs(v * y)) * _eps(y) for v, y in zip(cotangents, self.at(0.0), strict=True)]
+            sizes = [np.sum(np.abs(v * y)) * self.eps(j) for j, (v, y) in enumerate(zip(cotangents, self.at(0.0), strict=True))]
         return float(sum(sizes))
 
-
-def _eps(y: np.ndarray) -> float:
-    return float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
+    def eps(self, j: int) -> float:
+        """That of the narrowest dtype that holds all values of output ``j`` so far: code may work in less than it is given."""
+        values = [outputs[j] for outputs in self._values.values()]
+        if values[0].dtype.kind != "f":
+            return 0.0
+        with np.errstate(all="ignore"):
+            narrow = (t for t in (np.float16, np.float32) if all(np.array_equal(v, v.astype(t)) for v in values))
+            return float(np.finfo(next(narrow, values[0].dtype)).eps)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,37 @@ def difference(line: Line, cotangents: Sequence[np.ndarray], step: float) -> Dif
     return Difference(value, abs(value - fine), 3 * noise / step, step)
 
 
+@dataclass(frozen=True)
+class Each:
+    """The slopes of every entry of an output, times its cotangent: their ranges (wider than a number at kinks) and error bounds."""
+
+    low: np.ndarray
+    high: np.ndarray
+    bound: np.ndarray
+
+    def outside(self, claimed: np.ndarray) -> np.ndarray:
+        """How far ``claimed`` is from the ranges."""
+        return np.asarray(np.maximum(np.maximum(claimed - self.high, self.low - claimed), 0.0))
+
+
+def each(line: Line, cotangent: np.ndarray, step: float) -> Each:
+    """What ``difference`` tells, for every entry of the only output by itself."""
+    here = line.at(0.0)[0]
+    with np.errstate(all="ignore"):
+        up, down, near_up, near_down = (cotangent * (line.at(t)[0] - here) for t in (step, -step, step / 2, -step / 2))
+        fine = (near_up - near_down) / step
+        value = fine + (fine - (up - down) / (2 * step)) / 3
+        rounding = NOISE * (np.abs(cotangent * here) * line.eps(0) + np.finfo(np.float64).eps * (np.abs(up) + np.abs(down)) / step)
+        noise = np.maximum(rounding, NOISE * np.abs(up + down - 4 * (near_up + near_down)) / 8)
+        near_gap = 2 * np.abs(near_up + near_down)
+        kink = (near_gap > KINK_STAYS * np.abs(up + down)) & (near_gap > FLOAT_TOLERANCE * (np.abs(up) + np.abs(down)) + 12 * rounding)
+        above, below = (4 * near_up - up) / step, (down - 4 * near_down) / step
+        curvature = np.maximum(np.abs(above - 2 * near_up / step), np.abs(below + 2 * near_down / step))
+        bound = np.where(kink, curvature + 3 * rounding / step, np.abs(value - fine) + 3 * noise / step)
+        ends = np.where(kink, np.minimum(above, below), value), np.where(kink, np.maximum(above, below), value)
+    return Each(*ends, np.where(np.isfinite(bound), bound, np.inf))
+
+
 def slope(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None = None, expected: float | None = None) -> Difference:
     """The slope of the contracted outputs, its bound ``wanted`` (absolute; FLOAT_TOLERANCE of the slope if None) or as good as it gets.
 
@@ -115,9 +151,11 @@ def slope(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None = N
             break
         found.append(difference(line, cotangents, step))
         best = confirmed(found)
-    if all(d.kink for d in found):
-        return min(found, key=lambda d: d.truncation + d.noise)
-    return confirmed(found)
+    best, kinks = confirmed(found), [d for d in found if d.kink]
+    ends = [d.step for d in kinks] or [0.0]
+    if math.isinf(best.bound) and all(d.kink for d in found if min(ends) <= d.step <= max(ends)) and kinks:
+        return min(kinks, key=lambda d: d.truncation + d.noise)  # smaller steps than a kink's are lost in rounding
+    return best
 
 
 def _next(found: Sequence[Difference]) -> float | None:
