@@ -95,6 +95,7 @@ def _codes(where: str, words: str | Sequence[str]) -> tuple[str, ...]:
     return codes([words] if isinstance(words, str) else words, where)
 
 
+@generators_kept()
 def _cotangents(subject: Subject, point: Point, cotangent: Any) -> tuple[np.ndarray, ...]:
     parts = cotangent if isinstance(cotangent, tuple) else (cotangent,)
     try:

@@ -18,7 +18,7 @@ from gradcheck.function_spec import Law
 from gradcheck.gradients import GradientEvidence, across, measure_gradient
 from gradcheck.laws import LawEvidence, judge_law
 from gradcheck.points import Point
-from gradcheck.state import kept
+from gradcheck.state import Generators, kept, same_draws
 from gradcheck.subject import Subject
 from gradcheck.values import ValueEvidence, compare_values
 from gradcheck.ways.analytic import Exactly, FloatRun, run
@@ -28,7 +28,11 @@ from gradcheck.ways.numeric import smallest_exponent
 
 @dataclass(frozen=True)
 class Evidence:
-    """``why_not_exact`` is empty if everything was done in balls."""
+    """``why_not_exact`` is empty if everything was done in balls.
+
+    ``drew`` tells that the code draws random numbers, and was given the same ones every time; ``drew_others`` that
+    they are others in balls than in floats, so that the arithmetic was not judged.
+    """
 
     subject: Subject
     point: Point
@@ -40,6 +44,8 @@ class Evidence:
     backward_accuracy: tuple[tuple[Accuracy, ...], ...] = ()
     expected_shapes: tuple[tuple[int, ...], ...] | None = None
     why_not_exact: str = ""
+    drew: bool = False
+    drew_others: bool = False
 
 
 ALL = frozenset({"reference", "gradients", "laws", "arithmetic", "classical", "excuses"})
@@ -54,18 +60,21 @@ def gather(
     ``parts`` names what to measure beside the value; shrinking asks for no more than it needs.
     Raises ``SpecError`` if the reference cannot be evaluated.
     """
-    with kept(subject.functions):
-        return _gather(subject, point, reference, laws, parts)
+    with kept(subject.functions) as behind, same_draws(behind) as generators:
+        found = _gather(subject, point, reference, laws, parts, generators)
+    return replace(found, drew=True) if generators.drew else found
 
 
-def _gather(subject: Subject, point: Point, reference: Subject | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
+def _gather(
+    subject: Subject, point: Point, reference: Subject | None, laws: Sequence[Law], parts: frozenset[str], generators: Generators
+) -> Evidence:
     floats = run(subject, point)
     if (floats.failure is not None and floats.failure.stage == "forward") or any(o.dtype.kind == "c" for o in floats.outputs):
         return Evidence(subject, point, floats)
     torch_side = Reference(reference, point, floats.cotangents) if reference is not None and "reference" in parts else None
     found = Evidence(subject, point, floats, expected_shapes=torch_side.shapes if torch_side is not None else None)
     try:
-        return _exactly(found, torch_side, laws, parts)
+        return _exactly(found, torch_side, laws, parts, generators)
     except NotExact as error:
         why = str(error)
     except Undecided as error:
@@ -77,11 +86,13 @@ def _gather(subject: Subject, point: Point, reference: Subject | None, laws: Seq
     return replace(found, values=values, gradients=gradients, backward_accuracy=((),) * len(gradients), why_not_exact=why)
 
 
-def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], parts: frozenset[str]) -> Evidence:
+def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law], parts: frozenset[str], generators: Generators) -> Evidence:
     subject, point, floats = found.subject, found.point, found.run
     exactly = Exactly(subject, list(point.primals.values()), floats.cotangents, point.dtype)
     start = START_BITS - smallest_exponent(list(point.primals.values()))
     values, bits = settle(exactly.value, lambda ys: all(accurate(lift(y)) for y in ys), start)
+    if generators.elsewhere():
+        found, parts = replace(found, drew_others=True), parts - {"arithmetic"}
     objects = [lift(y) for y in values]
     inputs = [list(point.primals.values())[k] for k in exactly.moving]
     unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)

@@ -15,9 +15,11 @@ from gradcheck.function_spec import FunctionSpec
 from gradcheck.points import replayed
 from gradcheck.report import model
 from gradcheck.rules import Match, match, rank
+from gradcheck.state import generators_kept
 from gradcheck.subject import Subject, bind, house, implementations, on_show, reference
 
 
+@generators_kept()
 def replay(source: str, id: str) -> tuple[Result, Finding | None]:
     """The subject of finding ``id`` in the JSON report ``source``, and the finding if it still shows.
 

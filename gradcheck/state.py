@@ -3,10 +3,14 @@
 A forward may keep what its backward needs, count its calls or average over them, in the object whose
 method it is, in what it closes over or in a global that it names. Each point starts from the state
 that was found, and ends with it. What cannot be put back is left as it is: a check never raises for it.
+
+A forward may draw random numbers too. Then every later one at the point starts from the states of the
+generators from which the first one did: all see the same mask, and are one function.
 """
 
 from __future__ import annotations
 
+import ctypes
 import dis
 import random
 import sys
@@ -14,6 +18,7 @@ import sysconfig
 from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import _lru_cache_wrapper, cached_property, lru_cache, partial
 from types import CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -322,21 +327,79 @@ def _tensor_restorer(tensor: Any) -> Restorer | None:
     return restore
 
 
-def _generator_restorer(generator: Any) -> Restorer:
+State = tuple[Callable[[], Any], Callable[[Any], None]]
+"""How the state of a random generator is read, and how it is written."""
+
+
+def _own(generator: Any) -> State:
     bits = generator.bit_generator if isinstance(generator, np.random.Generator) else generator
-    state = bits.state
-    return lambda: setattr(bits, "state", state)
+    return (lambda: bits.state), (lambda state: setattr(bits, "state", state))
 
 
-def _old_generator_restorer(generator: Any) -> Restorer:
-    """Of ``RandomState`` and ``torch.Generator``."""
-    state = generator.get_state()
-    return lambda: generator.set_state(state)
+def _numpys(generator: Any) -> State:
+    """Of ``RandomState``."""
+    return (lambda: generator.get_state(legacy=False)), generator.set_state
 
 
-def _random_restorer(generator: random.Random) -> Restorer:
-    state = generator.getstate()
-    return lambda: generator.setstate(state)
+def _pythons(generator: Any) -> State:
+    """Of ``Random``, and of ``random`` itself."""
+    return generator.getstate, generator.setstate
+
+
+def _torchs(generator: Any) -> State:
+    """Of ``torch.Generator``."""
+    return generator.get_state, generator.set_state
+
+
+_GENERATORS: tuple[tuple[type | tuple[type, ...], Callable[[Any], State]], ...] = (
+    ((np.random.Generator, np.random.BitGenerator), _own),
+    (np.random.RandomState, _numpys),
+    (random.Random, _pythons),
+)
+
+
+def _stately(value: Any) -> State | None:
+    """How the state of ``value`` is had if it is a random generator."""
+    for kinds, state in _GENERATORS:
+        if isinstance(value, kinds):
+            return state(value)
+    torch = sys.modules.get("torch")
+    return _torchs(value) if torch is not None and isinstance(value, torch.Generator) else None
+
+
+_TWISTER = 4 * 625
+"""Bytes of a Mersenne twister: its words, and the position among them."""
+
+_known: list[tuple[bytes, Any]] = []
+"""The state of ``np.random`` that was read last, by the bytes of its generator."""
+
+
+def _numpys_own() -> Any:
+    """The state of ``np.random``: NumPy takes a tenth of a millisecond to tell it, so it is not asked again while no bit has changed."""
+    bits = np.random.mtrand.get_bit_generator()
+    if type(bits) is not np.random.MT19937:
+        return np.random.get_state(legacy=False)
+    content = ctypes.string_at(bits.ctypes.state_address, _TWISTER)
+    if _known and _known[0][0] == content:
+        return _known[0][1]
+    state: Any = np.random.get_state(legacy=False)
+    _known[:] = [] if state["has_gauss"] else [(content, state)]  # one that has a normal number left may give it and keep its bytes
+    return state
+
+
+def _global_states() -> list[State]:
+    torch = sys.modules.get("torch")
+    found: list[State] = [_pythons(random), (_numpys_own, np.random.set_state)]
+    return found if torch is None else [*found, (torch.get_rng_state, torch.set_rng_state)]
+
+
+def _generator_restorer(generator: Any) -> Restorer | None:
+    found = _stately(generator)
+    if found is None:
+        return None
+    read, write = found
+    state = read()
+    return lambda: write(state)
 
 
 _KINDS: tuple[tuple[type | tuple[type, ...], _Aspect], ...] = (
@@ -354,9 +417,7 @@ _KINDS: tuple[tuple[type | tuple[type, ...], _Aspect], ...] = (
     (tuple, _Aspect(_iterated(tuple), _no_state)),
     (frozenset, _Aspect(_iterated(frozenset), _no_state)),
     (np.ndarray, _Aspect(_array_parts, _array_restorer)),
-    ((np.random.Generator, np.random.BitGenerator), _Aspect(_nothing, _generator_restorer)),
-    (np.random.RandomState, _Aspect(_nothing, _old_generator_restorer)),
-    (random.Random, _Aspect(_nothing, _random_restorer)),
+    *((kinds, _Aspect(_nothing, _generator_restorer)) for kinds, _ in _GENERATORS),
 )
 _ATTRIBUTES = _Aspect(_attribute_parts, _attribute_restorer)
 _SLOTS = _Aspect(_slot_parts, _slot_restorer)
@@ -369,7 +430,7 @@ def _torch_aspects(kind: type) -> list[_Aspect]:
         return []
     if issubclass(kind, torch.Tensor):
         return [_Aspect(_nothing, _tensor_restorer)]
-    return [_Aspect(_nothing, _old_generator_restorer)] if issubclass(kind, torch.Generator) else []
+    return [_Aspect(_nothing, _generator_restorer)] if issubclass(kind, torch.Generator) else []
 
 
 def _is_module(kind: type) -> bool:
@@ -419,27 +480,96 @@ def _restorers(values: Iterable[Any]) -> list[Restorer]:
     return [restore for restore in made if restore is not None]
 
 
+class Generators:
+    """The global random generators and those among ``values``, with the states that they had before the first forward."""
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._values = values
+        self._start: list[tuple[State, Any]] | None = None
+        self._end: list[Any] | None = None
+        self.drew = False
+        """Whether the first forward moved any, as far as is known once a second one has started."""
+
+    def hold(self) -> None:
+        """Take the states of now for those to go back to."""
+        states = [*_global_states(), *filter(None, map(_stately, self._values))]
+        found = [(state, _attempt(state[0])) for state in states]
+        self._start = [(state, value) for state, value in found if value is not None]  # the operating system's has none
+
+    def _now(self) -> list[Any]:
+        return [read() for (read, _), _ in self._start or ()]
+
+    def rewind(self) -> None:
+        """Give the states back, to those that have moved."""
+        for (read, write), state in self._start or ():
+            if not _same(read(), state):
+                _attempt(write, state)
+
+    def forward_starts(self) -> None:
+        if self._start is None:
+            self.hold()
+            return
+        if self._end is None:
+            self._end = self._now()
+            self.drew = not _same([state for _, state in self._start], self._end)
+        if self.drew:
+            self.rewind()
+
+    def elsewhere(self) -> bool:
+        """Whether the forward that ran last drew other numbers than the first: torch's depend on the dtype."""
+        return self.drew and not _same(self._now(), self._end)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Of two states of a generator, or lists of them."""
+    if one is other:
+        return True
+    if isinstance(one, dict):
+        return all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return all(map(_same, one, other))
+    return bool((one == other).all()) if hasattr(one, "all") else bool(one == other)
+
+
+_drawn_from: ContextVar[Generators | None] = ContextVar("_drawn_from", default=None)
+
+
+def forward_starts() -> None:
+    """To be called before the code under test runs forward: within ``same_draws`` it draws what it drew at first."""
+    generators = _drawn_from.get()
+    if generators is not None:
+        generators.forward_starts()
+
+
+@contextmanager
+def same_draws(values: Iterable[Any]) -> Iterator[Generators]:
+    """For the duration, if the first forward moves a global generator or one among ``values``, all others start from where it did."""
+    generators = Generators(values)
+    token = _drawn_from.set(generators)
+    try:
+        yield generators
+    finally:
+        _drawn_from.reset(token)
+
+
 @contextmanager
 def generators_kept() -> Iterator[None]:
     """For the duration, the global random generators may be drawn from; afterwards they are as before."""
-    torch = sys.modules.get("torch")
-    before, numpys = random.getstate(), np.random.get_state()
-    torchs = torch.get_rng_state() if torch is not None else None
+    generators = Generators()
+    generators.hold()
     try:
         yield
     finally:
-        random.setstate(before)
-        np.random.set_state(numpys)
-        if torch is not None and torchs is not None:
-            torch.set_rng_state(torchs)
+        generators.rewind()
 
 
 @contextmanager
-def kept(functions: Sequence[Callable[..., Any]]) -> Iterator[None]:
-    """For the duration, the objects behind ``functions`` may change; afterwards they are as before."""
-    restorers = _restorers(behind(functions))
+def kept(functions: Sequence[Callable[..., Any]]) -> Iterator[list[Any]]:
+    """For the duration, the objects behind ``functions``, which are given, may change; afterwards they are as before."""
+    found = behind(functions)
+    restorers = _restorers(found)
     try:
-        yield
+        yield found
     finally:
         for restore in restorers:
             _attempt(restore)

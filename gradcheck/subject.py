@@ -27,6 +27,7 @@ from gradcheck.exact.array import ExactArray
 from gradcheck.exact.errors import NotExact
 from gradcheck.exact.standin import Place, places, standing_in
 from gradcheck.function_spec import Exhibit, FunctionSpec
+from gradcheck.state import forward_starts
 
 
 class ReturnsNothing(GradcheckError):
@@ -100,6 +101,7 @@ class NumpyPair:
         return self.backward is not None and takes_output(self.backward, len(self.arguments))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        forward_starts()
         with self._watched(primals):
             outputs = outputs_of(self.forward(*primals))
         return tuple(o.copy() if isinstance(o, np.ndarray) else o for o in outputs)  # it may be a buffer that the next call fills
@@ -151,6 +153,7 @@ class TorchCallable:
         return [_given(value, name in self.differentiable) for name, value in pairs]
 
     def _call(self, given: Sequence[_Given], exactly: bool) -> tuple[Any, ...]:
+        forward_starts()
         tensors = [g.tensor for g in given]
         if not exactly:
             return tensors_of(self.function(*tensors))

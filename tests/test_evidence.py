@@ -281,9 +281,17 @@ def test_a_forward_that_changes_its_input_is_measured_all_the_same() -> None:
 
 
 def test_a_forward_that_is_not_deterministic_is_seen() -> None:
+    found = measured(lambda x: x * np.random.default_rng().random(x.shape), lambda dy, x: dy, [1.0] * 8)
+    assert (found.run.differs, found.drew) == (True, False)
+
+
+def test_a_forward_that_draws_is_given_the_same_numbers_every_time() -> None:
     rng = np.random.default_rng(0)
-    found = measured(lambda x: x * (rng.random(x.shape) < 0.5), lambda dy, x: dy, [1.0] * 8)
-    assert found.run.differs
+    before = rng.bit_generator.state
+    found = measured(lambda x: x * rng.random(x.shape), lambda dy, x: dy, [1.0] * 8)
+    assert (found.run.differs, found.drew, found.drew_others) == (False, True, False)
+    assert found.gradients[0].agreement == "different"
+    assert rng.bit_generator.state == before
 
 
 @pytest.mark.parametrize("stage", ["forward", "backward"])

@@ -17,7 +17,7 @@ import torch
 
 import gradcheck
 from gradcheck import state
-from gradcheck.state import behind, kept
+from gradcheck.state import behind, forward_starts, kept, same_draws
 
 
 class Inner:
@@ -396,4 +396,73 @@ def test_the_global_generators_are_as_before() -> None:
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     gradcheck.check(torch.nn.Dropout(0.5), torch.ones(4, dtype=torch.float64))
     gradcheck.check(lambda x: x * np.random.rand(3) * random.random(), lambda dy, x: dy, np.ones(3))
+    gradcheck.check(lambda x: x * np.random.rand(3) * random.random(), lambda dy, x: dy, np.ones(3), cotangent=np.ones(3))
     assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+def test_the_generators_of_a_layer_are_as_before() -> None:
+    layer = SimpleNamespace(own=np.random.default_rng(1), old=np.random.RandomState(1), python=random.Random(1), torchs=torch.Generator())
+    states = lambda: (layer.own.bit_generator.state, layer.python.getstate(), layer.torchs.get_state().tolist(), layer.old.get_state()[2])  # noqa: E731
+    before = states()
+
+    def forward(x: Any) -> Any:
+        torch.rand(1, generator=layer.torchs)
+        return x * layer.own.random() * layer.old.rand() * layer.python.random()
+
+    assert [f.code for f in gradcheck.check(forward, lambda dy, x: dy, np.ones(3)).findings] == ["G102", "S105"]
+    assert states() == before
+
+
+def forwards(draw: Callable[[], Any], values: list[Any], count: int = 3) -> tuple[list[Any], bool]:
+    with same_draws(values) as generators:
+        drawn = []
+        for _ in range(count):
+            forward_starts()
+            drawn.append(draw())
+    return drawn, generators.drew
+
+
+def test_every_forward_draws_what_the_first_drew() -> None:
+    rng = np.random.default_rng(0)
+    for draw in (rng.random, random.random, np.random.rand, lambda: torch.rand(1).item(), lambda: random.gauss(0, 1)):
+        (first, *others), drew = forwards(draw, [rng])
+        assert (others, drew) == ([first] * 2, True)
+
+
+def test_what_cannot_be_rewound_draws_on() -> None:
+    rng, system = np.random.default_rng(0), random.SystemRandom()
+    assert len(set(forwards(rng.random, [])[0])) == 3
+    drawn, drew = forwards(system.random, [system])
+    assert (len(set(drawn)), drew) == (3, False)
+
+
+def test_nothing_is_rewound_where_the_first_forward_draws_nothing() -> None:
+    late = iter([0, 1, 1, 1])
+    drawn, drew = forwards(lambda: random.random() if next(late) else 0, [], 4)
+    assert (len(set(drawn)), drew) == (4, False)
+
+
+def test_outside_forwards_draw_on() -> None:
+    forward_starts()
+    first = random.random()
+    forward_starts()
+    assert random.random() != first
+
+
+def test_another_generator_behind_np_random() -> None:
+    before = np.random.mtrand.get_bit_generator()
+    try:
+        np.random.mtrand.set_bit_generator(np.random.PCG64(1))
+        (first, *others), drew = forwards(np.random.rand, [])
+    finally:
+        np.random.mtrand.set_bit_generator(before)
+    assert (others, drew) == ([first] * 2, True)
+
+
+def test_a_forward_that_draws_more_has_drawn_others() -> None:
+    for counts, elsewhere in (([1, 1], False), ([1, 2], True), ([0, 0], False)):
+        with same_draws([]) as generators:
+            for count in counts:
+                forward_starts()
+                [random.random() for _ in range(count)]
+            assert generators.elsewhere() is elsewhere

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradcheck.evidence import Evidence
+from gradcheck.findings import Severity
 from gradcheck.rules import Match, rule
 
 
@@ -57,11 +58,12 @@ def not_deterministic(evidence: Evidence) -> Iterator[Match]:
     """Two forwards on the same input give different bits.
 
     Why: a gradient check of a function that changes from call to call compares two different
-    functions. Randomness belongs in an argument: a mask, a seed.
+    functions. Numbers drawn from a generator that can be set back do not count (S105); the time, a
+    counter, or a generator that every call seeds anew from the system do.
 
     Wrong:
         def dropout(x, p):
-            return x * (np.random.rand(*x.shape) > p) / (1 - p)
+            return x * (np.random.default_rng().random(x.shape) > p) / (1 - p)
 
     Right:
         def dropout(x, mask, p):
@@ -71,3 +73,27 @@ def not_deterministic(evidence: Evidence) -> Iterator[Match]:
     """
     if evidence.run.differs:
         yield Match("S104", None, "a second forward on the same input gives another value")
+
+
+@rule("S105", "draws random numbers", Severity.NOTE)
+def draws_random_numbers(evidence: Evidence) -> Iterator[Match]:
+    """The forward draws from a random generator, and was given the same numbers every time.
+
+    Why: with other numbers it is another function. Every evaluation at a point starts from the states
+    that the generators had at first (those of ``random``, ``np.random``, torch and the objects behind the
+    code), so that all see one mask; the verdict is about that function. Afterwards the generators are as before.
+    Some draws of torch depend on the dtype: the mathematics is judged all the same, the arithmetic is not.
+
+    Wrong:
+        def dropout(x, p):
+            return x * (np.random.rand(*x.shape) > p) / (1 - p)
+
+    Right:
+        def dropout(x, mask, p):
+            return x * mask / (1 - p)
+
+    Source: torch documentation, "Reproducibility".
+    """
+    if evidence.drew and not evidence.run.differs:
+        but = "; in exact arithmetic they are others (torch's depend on the dtype), and the arithmetic was not judged"
+        yield Match("S105", None, f"the code draws random numbers; every evaluation was given the same ones{but * evidence.drew_others}")

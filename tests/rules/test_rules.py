@@ -30,7 +30,7 @@ def test_has_a_place_in_the_order(code):
 
 
 def test_severities():
-    assert {c for c, r in rules().items() if r.severity is Severity.NOTE} == {"G115"}
+    assert {c for c, r in rules().items() if r.severity is Severity.NOTE} == {"G115", "S105"}
     assert {c for c, r in rules().items() if r.severity is Severity.WARNING} == {"N104", "N110"}
 
 
