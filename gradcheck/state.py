@@ -515,6 +515,12 @@ class Generators:
         if self.drew:
             self.rewind()
 
+    def forward_failed(self) -> None:
+        """The first forward is still to come."""
+        if self._end is None:
+            self.rewind()
+            self._start = None
+
     def elsewhere(self) -> bool:
         """Whether the forward that ran last drew other numbers than the first: torch's depend on the dtype."""
         return self.drew and not _same(self._now(), self._end)
@@ -539,6 +545,13 @@ def forward_starts() -> None:
     generators = _drawn_from.get()
     if generators is not None:
         generators.forward_starts()
+
+
+def forward_failed() -> None:
+    """To be called where a forward raised, and is tried in another way."""
+    generators = _drawn_from.get()
+    if generators is not None:
+        generators.forward_failed()
 
 
 @contextmanager
@@ -573,3 +586,27 @@ def kept(functions: Sequence[Callable[..., Any]]) -> Iterator[list[Any]]:
     finally:
         for restore in restorers:
             _attempt(restore)
+
+
+def narrower(function: Callable[..., Any]) -> list[Any]:
+    """The floating torch tensors behind ``function`` that are narrower than float64: parameters and buffers of modules above all."""
+    import torch
+
+    narrow = (torch.float32, torch.float16, torch.bfloat16)
+    found = behind([function])
+    for module in [v for v in found if isinstance(v, torch.nn.Module)]:
+        found += [*module.parameters(), *module.buffers()]  # a scripted module has them elsewhere
+    return [t for t in {id(t): t for t in found if isinstance(t, torch.Tensor)}.values() if t.dtype in narrow and t.is_leaf]
+
+
+@contextmanager
+def in_float64(tensors: Sequence[Any]) -> Iterator[None]:
+    """For the duration, ``tensors`` hold float64 copies of what they hold; what is written into them then is lost."""
+    held = [(t, t.data) for t in tensors]
+    try:
+        for tensor, data in held:
+            tensor.data = data.double()
+        yield
+    finally:
+        for tensor, data in held:
+            tensor.data = data

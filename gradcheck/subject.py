@@ -27,7 +27,7 @@ from gradcheck.exact.array import ExactArray
 from gradcheck.exact.errors import NotExact
 from gradcheck.exact.standin import Place, places, standing_in
 from gradcheck.function_spec import Exhibit, FunctionSpec
-from gradcheck.state import forward_starts
+from gradcheck.state import forward_failed, forward_starts, in_float64, narrower
 
 
 class ReturnsNothing(GradcheckError):
@@ -163,12 +163,48 @@ class TorchCallable:
             return tensors_of(self.function(*tensors))
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
+        return self._widened(primals, lambda: self._value(primals))
+
+    def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+        return self._widened(primals, lambda: self._gradient(cotangents, primals, outputs))
+
+    @cached_property
+    def _needs_float64(self) -> set[bool]:
+        """Whether exact primals (True), and float64 ones (False), are known to go with float64 copies alone; see ``_widened``."""
+        return set()
+
+    def _widened(self, primals: Sequence[Any], evaluate: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+        """``evaluate()``; where it refuses exact or float64 primals beside narrower parameters and buffers, with float64 copies of these.
+
+        Code that gets by without the copies mixes dtypes on purpose, and is left to do so.
+        """
+        exactly = holds_exact(primals)
+        if exactly in self._needs_float64:
+            with in_float64(narrower(self.function)):
+                return evaluate()
+        try:
+            return evaluate()
+        except (RuntimeError, TypeError, ValueError) as error:
+            wide = exactly or any(isinstance(p, np.ndarray) and p.dtype == np.float64 for p in primals)
+            narrow = narrower(self.function) if wide else []
+            if not narrow:
+                raise
+            forward_failed()
+            try:
+                with in_float64(narrow):
+                    found = evaluate()
+            except Exception as other:
+                raise error from other
+        self._needs_float64.add(exactly)
+        return found
+
+    def _value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         exactly, given = holds_exact(primals), self._given(primals)
         values = tuple(_array(t, exactly) for t in self._call(given, exactly))
         _show_writes(primals, [g.entries for g in given])
         return values
 
-    def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
+    def _gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         import torch
 
         if not self.differentiable:

@@ -17,7 +17,7 @@ import torch
 
 import gradcheck
 from gradcheck import state
-from gradcheck.state import behind, forward_starts, kept, same_draws
+from gradcheck.state import behind, forward_failed, forward_starts, in_float64, kept, narrower, same_draws
 
 
 class Inner:
@@ -466,3 +466,37 @@ def test_a_forward_that_draws_more_has_drawn_others() -> None:
                 forward_starts()
                 [random.random() for _ in range(count)]
             assert generators.elsewhere() is elsewhere
+
+
+def test_narrower_tensors_hold_float64_for_the_duration() -> None:
+    module, free, wide = torch.nn.BatchNorm1d(2), torch.ones(2), torch.ones(2, dtype=torch.float64)
+    whole = torch.ones(2, dtype=torch.int64)
+    found = narrower(lambda x: (module(x), free, wide, whole))
+    assert {id(t) for t in found} == {id(t) for t in (module.weight, module.bias, module.running_mean, module.running_var, free)}
+    places = [t.data_ptr() for t in found]
+    with in_float64(found):
+        assert all(t.dtype == torch.float64 for t in found)
+        free += 1
+    assert all(t.dtype == torch.float32 for t in found)
+    assert [t.data_ptr() for t in found] == places
+    assert free.tolist() == [1, 1]
+    with pytest.raises(RuntimeError, match="size"), in_float64([free]):
+        free + torch.ones(3)
+    assert free.dtype == torch.float32
+
+
+def test_a_first_forward_that_failed_is_not_the_first() -> None:
+    with same_draws([]) as generators:
+        forward_starts()
+        given_up = random.random()
+        forward_failed()
+        drawn = []
+        for _ in range(3):
+            forward_starts()
+            drawn.append([random.random(), random.random()])
+        assert not generators.elsewhere()
+        forward_failed()
+        assert generators.drew
+    assert drawn == [drawn[0]] * 3
+    assert drawn[0][0] == given_up
+    forward_failed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -469,3 +469,143 @@ def test_methods_are_called_by_their_class() -> None:
     assert label(functools.partial(product), "forward") == "forward"
     result = gradcheck.check(Module().forward, torch.ones(1), torch.ones(1))
     assert result.name == "Module.forward"
+
+
+class Doubled(torch.autograd.Function):
+    """The square, with a backward that is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> torch.Tensor:
+        return 4 * dy * ctx.saved_tensors[0]
+
+
+class Convolved(torch.nn.Module):
+    """A float32 module with a parameter and a buffer of its own; it may end in a wrong backward."""
+
+    def __init__(self, wrong: bool = False) -> None:
+        super().__init__()
+        self.convolution, self.wrong = torch.nn.Conv1d(2, 3, 3), wrong
+        self.register_buffer("factors", torch.linspace(0.1, 0.5, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.convolution(x) * self.factors[:, None]
+        return Doubled.apply(y) if self.wrong else y
+
+    def total(self, x: torch.Tensor) -> torch.Tensor:
+        return self(x).sum()
+
+
+def signal(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.sin(torch.arange(1.0, 1 + np.prod(shape), dtype=dtype)).reshape(shape)
+
+
+@pytest.fixture
+def seeded() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+FLOAT32 = {
+    "Conv1d": (lambda: torch.nn.Conv1d(2, 3, 3), (1, 2, 5)),
+    "Conv2d": (lambda: torch.nn.Conv2d(2, 3, 3), (1, 2, 5, 5)),
+    "Conv3d": (lambda: torch.nn.Conv3d(1, 2, 2), (1, 1, 3, 3, 3)),
+    "ConvTranspose1d": (lambda: torch.nn.ConvTranspose1d(2, 3, 3), (1, 2, 4)),
+    "ConvTranspose2d": (lambda: torch.nn.ConvTranspose2d(2, 1, 2), (1, 2, 2, 2)),
+    "Linear": (lambda: torch.nn.Linear(5, 2), (2, 5)),
+    "LSTM": (lambda: torch.nn.LSTM(3, 2), (2, 1, 3)),
+    "PReLU": (lambda: torch.nn.PReLU(), (5,)),
+    "parametrized": (lambda: torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv1d(2, 3, 3)), (1, 2, 5)),
+    "scripted": (lambda: torch.jit.script(torch.nn.Conv1d(2, 3, 3)), (1, 2, 5)),
+    "own": (Convolved, (1, 2, 5)),
+}
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", FLOAT32)
+def test_modules_of_float32_are_evaluated_in_float64_too(name: str, dtype: torch.dtype) -> None:
+    make, shape = FLOAT32[name]
+    result = gradcheck.check(make(), signal(*shape, dtype=dtype))
+    assert (result.verdict, result.measurements["way"], result.findings) == ("pass", "exact", ())
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("wrong", [False, True])
+@pytest.mark.parametrize(
+    "reach",
+    [lambda m: m, lambda m: m.total, lambda m: lambda x: m(x), lambda m: functools.partial(m), lambda m: torch.nn.Sequential(m)],
+    ids=["module", "method", "closure", "partial", "part"],
+)
+def test_every_way_to_a_module_of_float32(reach: Callable[[Any], Any], wrong: bool) -> None:
+    module = Convolved(wrong)
+    module(signal(1, 2, 5)).sum().backward()
+    tensors = [*module.parameters(), *module.buffers()]
+
+    def held() -> list[Any]:
+        return [(id(t), t.data_ptr(), t.dtype, t.tolist(), t.requires_grad, t.grad is None) for t in tensors]
+
+    before, gradients = held(), [p.grad.clone() for p in module.parameters()]
+    result = gradcheck.check(reach(module), signal(1, 2, 5))
+    assert [f.code for f in result.findings] == (["G102"] if wrong else [])
+    assert (result.verdict, result.measurements["way"]) == ("fail" if wrong else "pass", "exact")
+    assert [*module.parameters(), *module.buffers()] == tensors
+    assert held() == before
+    assert all(torch.equal(p.grad, g) for p, g in zip(module.parameters(), gradients, strict=True))
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_module_of_float32_by_float_differences(wrong: bool) -> None:
+    module = Convolved(wrong)
+    result = gradcheck.check(lambda x: torch.linalg.eigvals(module(x)[0]).abs(), signal(1, 2, 5))
+    assert [f.key for f in result.findings] == ([("G102", "x")] if wrong else [])
+    assert result.measurements["way"] == "float"
+    (why,) = result.measurements["why_not_exact"]
+    assert "linalg_eig" in why
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_module_that_mixes_dtypes_on_purpose_is_left_to() -> None:
+    linear, double = torch.nn.Linear(3, 2), torch.nn.Linear(2, 2).double()
+    result = gradcheck.check(lambda x: double(linear(x.float()).double()), signal(4, 3), ignore="N")
+    assert (result.verdict, result.findings) == ("pass", ())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_module_that_is_wider_than_its_input_raises_as_it_does_for_its_user(dtype: torch.dtype) -> None:
+    result = gradcheck.check(torch.nn.Linear(3, 2).double(), signal(4, 3).to(dtype))
+    assert [f.code for f in result.findings] == ["R101"]
+    assert "must have the same dtype" in result.findings[0].message
+
+
+def test_the_error_that_copies_in_float64_do_not_mend_is_the_first_one() -> None:
+    result = gradcheck.check(torch.nn.Conv1d(4, 3, 3), signal(1, 2, 5, dtype=torch.float64))
+    assert [f.code for f in result.findings] == ["R101"]
+    assert "Input type (double) and bias type (float)" in result.findings[0].message
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_masks_behind_a_module_of_float32(dtype: torch.dtype) -> None:
+    """The forward that raised for its dtype has drawn, or has not drawn yet."""
+    for module in (
+        torch.nn.Sequential(torch.nn.Dropout(0.5), Convolved(), torch.nn.Dropout(0.5)),
+        torch.nn.Sequential(Convolved(), torch.nn.Dropout(0.5)),
+    ):
+        result = gradcheck.check(module, signal(1, 2, 5, dtype=dtype))
+        assert [f.code for f in result.findings] == ["S105"]
+        assert (result.verdict, result.measurements["arithmetic"]) == ("pass", "pass")
+
+
+@pytest.mark.usefixtures("seeded")
+def test_float32_modules_and_comparisons_that_low_precision_leaves_open() -> None:
+    module = Convolved()
+    result = gradcheck.check(lambda x: torch.where(module(x) > 1e-30, module(x) ** 2, 1e-60), signal(1, 2, 5))
+    assert (result.verdict, result.measurements["way"]) == ("pass", "exact")
