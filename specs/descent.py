@@ -100,7 +100,7 @@ def _weights(steps, rate):
 def moving_average(x, rate):
     """The exponential moving average m = rate m + (1 - rate) x from m = 0, divided by 1 - rate^t to make up for the start at 0.
 
-    It is linear in x: its backward applies the transposed weights. Reference: composed of torch primitives.
+    It is linear in x: its backward runs the same recursion from the end. Reference: composed of torch primitives.
     Source: Kingma and Ba, Adam, ICLR (2015), section 3.
     """
     m, path = 0 * x[0], []
@@ -112,7 +112,11 @@ def moving_average(x, rate):
 
 @moving_average.vjp
 def _(dy, x, rate, y):
-    return np.asarray(_weights(len(x), rate).T, dtype=x.dtype) @ dy
+    to_m, gradients = 0 * x[0], []
+    for t in range(len(x), 0, -1):
+        to_m = to_m * rate + dy[t - 1] / (1 - rate**t)
+        gradients.append((1 - rate) * to_m)
+    return np.stack(gradients[::-1])
 
 
 @moving_average.law("exact on constants")

@@ -9,7 +9,7 @@ import numpy as np
 from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
 
-RATE = Real(low=0, upto=100, differentiable=False)
+RATE = Real(low=1e-6, upto=100, differentiable=False)
 
 
 def _rates(make):
@@ -103,15 +103,17 @@ def _(f, lr, warm, steps):
     return equal(falling + falling[::-1], lr)
 
 
+def _torch_one_cycle(rule, rising, steps):
+    return torch.optim.lr_scheduler.OneCycleLR(rule, rule.param_groups[0]["lr"], steps, pct_start=rising)
+
+
 @spec(
     "one_cycle_schedule",
     family="schedule",
     lr=RATE,
     rising=Option(0.375, 0.5),
     steps=Option(8),
-    torch=_rates(
-        lambda rule, rising, steps: torch.optim.lr_scheduler.OneCycleLR(rule, rule.param_groups[0]["lr"], steps, pct_start=rising)
-    ),
+    torch=_rates(_torch_one_cycle),
 )
 def one_cycle_schedule(lr, rising, steps):
     """From lr / 25 up to lr in the share ``rising`` of the steps, then down to lr / 250,000, each along half a cosine wave.
