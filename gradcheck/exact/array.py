@@ -22,9 +22,8 @@ from flint import arb
 from gradcheck.bounds import SHORT
 from gradcheck.exact import balls
 from gradcheck.exact.balls import ball
-from gradcheck.exact.errors import NotExact, outward, user_frame
+from gradcheck.exact.errors import NotExact, outward, printed, user_frame, written
 
-Ints = Any
 FLOAT64 = np.dtype(np.float64)
 _REAL_ONLY = "write it with real numbers"
 
@@ -79,7 +78,11 @@ ROUNDING = arb(2) ** -53
 _to_constants = np.frompyfunc(lambda value: _constant(float(value)), 1, 1)
 
 
-_to_balls = np.frompyfunc(ball, 1, 1)
+def _entry(value: Any) -> arb:
+    return value._only() if type(value) is ExactArray else ball(value)
+
+
+_to_balls = np.frompyfunc(_entry, 1, 1)
 _finite_to_balls = np.frompyfunc(arb, 1, 1)
 
 
@@ -135,6 +138,14 @@ def wrap(result: Any) -> Any:
     return result
 
 
+def entries(array: ExactArray) -> np.ndarray:
+    """The entries, each an exact array of its own, in an array of objects."""
+    return np.asarray(_scalars(array.balls_.reshape(-1))).reshape(array.shape)
+
+
+_scalars = np.frompyfunc(wrap, 1, 1)
+
+
 def flat(arrays: Sequence[Any]) -> np.ndarray:
     """The entries of all ``arrays``, one after the other."""
     return np.array([a for array in arrays for a in lift(array).flat], dtype=object)
@@ -184,7 +195,7 @@ _remainder = np.frompyfunc(balls.remainder, 2, 1)
 
 
 def _in_vectorize() -> bool:
-    """Whether it is ``np.vectorize`` that asks for floats, which makes its results so."""
+    """Whether it is an ``np.vectorize`` that no stand-in took the place of that asks for floats."""
     frame, asked = sys._getframe(1), user_frame()
     while frame.f_back is not None and frame is not asked:
         if type(frame.f_locals.get("self")) is np.vectorize:
@@ -207,7 +218,6 @@ class ExactArray:
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
     dtype: ClassVar[np.dtype[Any]] = FLOAT64
-    itemsize = 8
 
     @classmethod
     @contextmanager
@@ -229,7 +239,7 @@ class ExactArray:
 
     # What NumPy asks of us
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        from gradcheck.exact.functions import apply_ufunc
+        from gradcheck.exact.ufuncs import apply_ufunc
 
         return apply_ufunc(ufunc, method, inputs, options)
 
@@ -240,11 +250,13 @@ class ExactArray:
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         if _in_vectorize():
-            raise NotExact("np.vectorize makes a float array of exact values", "write it without np.vectorize, with array operations")
-        raise NotExact("exact values are put into a float array", outward())
+            raise NotExact("np.vectorize makes a float array of exact values", "call np.vectorize in the function, or by a global name")
+        raise NotExact("exact values are put into a float array", outward(written()))
 
     def __float__(self) -> float:
-        raise NotExact("an exact value is turned into a float", outward(cast=True))
+        if printed():
+            return float(self._only())
+        raise NotExact("an exact value is turned into a float", outward(written(), cast=True))
 
     def __complex__(self) -> complex:
         raise NotExact("an exact value is turned into a complex number", _REAL_ONLY)
@@ -283,6 +295,10 @@ class ExactArray:
         return self.balls_.size
 
     @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
     def nbytes(self) -> int:
         return self.balls_.size * self.itemsize
 
@@ -319,7 +335,8 @@ class ExactArray:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return self.balls_.strides
+        """In bytes of floats, as ``as_strided`` takes them."""
+        return tuple(s // self.balls_.itemsize * self.itemsize for s in self.balls_.strides)
 
     def __len__(self) -> int:
         return len(self.balls_)

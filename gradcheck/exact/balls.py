@@ -6,8 +6,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from flint import arb
+from flint import arb, ctx
 
+from gradcheck.bounds import TIE_BITS
 from gradcheck.exact.errors import NotExact, Undecided
 
 ZERO, ONE, TWO, HALF = arb(0), arb(1), arb(2), arb(1) / 2
@@ -110,6 +111,14 @@ def remainder(a: arb, b: arb) -> arb:
     return a - b * (a / b).floor()
 
 
+def fmod(a: arb, b: arb) -> arb:
+    return a - b * integer(a / b)
+
+
+def fractional(a: arb) -> arb:
+    return a - integer(a)
+
+
 def xlogy(x: arb, y: arb) -> arb:
     return ZERO if x == 0 else x * y.log()
 
@@ -159,6 +168,10 @@ def logaddexp(a: arb, b: arb) -> arb:
     return a + softplus(b - a) if not a < b else b + softplus(a - b)
 
 
+def logaddexp2(a: arb, b: arb) -> arb:
+    return logaddexp(a * TWO.log(), b * TWO.log()) / TWO.log()
+
+
 def ndtr(x: arb) -> arb:
     return (-x / TWO.sqrt()).erfc() / 2
 
@@ -182,6 +195,38 @@ def gammaln(a: arb) -> arb:
 
 def huber(delta: arb, r: arb) -> arb:
     return r * r / 2 if less_equal(abs(r), delta) else delta * (abs(r) - delta / 2)
+
+
+def known(a: arb) -> bool:
+    """Whether ``a`` is a number, an infinity or a NaN for sure, and not a ball of which nothing is known (such as 0 / 0)."""
+    return bool(a.is_finite() or a.is_exact())
+
+
+def isnan(a: arb) -> bool:
+    if not known(a) and ctx.prec < TIE_BITS:
+        raise Undecided(f"whether {a.str(8)} is a number")
+    return bool(a.is_nan())
+
+
+def isfinite(a: arb) -> bool:
+    return not isnan(a) and bool(a.is_finite())
+
+
+def to_number(a: arb, nan: arb, most: arb, least: arb) -> arb:
+    """``a``, or what takes its place where it is not finite."""
+    if a.is_finite():
+        return a
+    if not known(a):
+        raise Undecided(f"whether {a.str(8)} is a number")
+    return nan if a.is_nan() else most if a > 0 else least
+
+
+def fmax(a: arb, b: arb) -> arb:
+    return b if isnan(a) else a if isnan(b) else larger(a, b)
+
+
+def fmin(a: arb, b: arb) -> arb:
+    return b if isnan(a) else a if isnan(b) else smaller(a, b)
 
 
 def isinf(a: arb) -> bool:

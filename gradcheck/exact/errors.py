@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import linecache
 import os
 import re
@@ -36,8 +37,32 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
 
 
-def outward(cast: bool = False) -> str:
-    """What to do where exact values run into floats, through a ``cast`` of one of them or not.
+def written() -> bool:
+    """Whether the running line writes into a part of something (``a[i] = ...``, ``a.flat = ...``), with no call between."""
+    frame = user_frame()
+    return frame is not None and dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE", "STORE_ATTR")
+
+
+def printed() -> bool:
+    """Whether a ``%`` of text asks, the text going to ``logging`` or into a call whose result nobody takes, such as ``print``."""
+    frame: FrameType | None = sys._getframe(2)
+    if frame is None:
+        return False
+    code = list(dis.get_instructions(frame.f_code))
+    at = next((i for i, step in enumerate(code) if step.offset == frame.f_lasti), None)
+    if at is None or not (code[at].opname == "BINARY_OP" and code[at].argrepr.startswith("%")):
+        return False
+    if frame.f_globals.get("__name__") == "logging":
+        return True
+    rest = [step.opname for step in code[at + 1 :] if not step.opname.startswith(_OTHER_ARGUMENTS)]
+    return rest[0].startswith("CALL") and rest[1] in ("POP_TOP", "RAISE_VARARGS")
+
+
+_OTHER_ARGUMENTS = ("CACHE", "PRECALL", "KW_NAMES", "LOAD_", "FORMAT_", "CONVERT_", "BUILD_", "BINARY_", "PUSH_NULL")
+
+
+def outward(write: bool = True, cast: bool = False) -> str:
+    """What to do where exact values run into floats: written into a float array, or through a ``cast`` of one of them.
 
     Stand-ins take the place of the globals only: an import in the function hides from them.
     """
@@ -50,7 +75,9 @@ def outward(cast: bool = False) -> str:
             if type(value) is ModuleType and value.__name__ in _STOOD_IN:
                 return f"move the import of {value.__name__} out of the function"
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
-    return "drop float(...)" if cast and re.search(r"\bfloat\(", line) else "make the array in the function, with np.zeros_like(x)"
+    if cast and re.search(r"\bfloat\(", line):
+        return "drop float(...)"
+    return "make the array in the function, with np.zeros_like(x)" if write else ""
 
 
 class NotExact(GradcheckError):

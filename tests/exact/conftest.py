@@ -70,8 +70,8 @@ class BothWays:
     in_floats = staticmethod(in_floats)
     in_balls = staticmethod(in_balls)
 
-    def __call__(self, source: str) -> None:
-        function = user_function(source)
+    def __call__(self, source: str, **names: Any) -> None:
+        function = user_function(source, **names)
         floating, exactly = plain(in_floats(function)), plain(in_balls(function))
         assert alike(floating, exactly), f"{source}: NumPy gives {floating}, in balls it is {exactly}"
 

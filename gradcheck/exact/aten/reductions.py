@@ -13,7 +13,7 @@ from flint import arb
 from gradcheck.exact.array import ExactArray, lift, wrap
 from gradcheck.exact.aten.elementwise import Array, larger, logaddexp, smaller
 from gradcheck.exact.balls import ONE, ZERO, ball
-from gradcheck.exact.functions import fold
+from gradcheck.exact.ufuncs import fold
 
 
 def _axis(x: Array, dim: Any) -> Any:
