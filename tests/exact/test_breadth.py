@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+from numpy.lib.stride_tricks import as_strided
 
 import gradcheck
 
@@ -72,6 +74,83 @@ def windows_vjp(dy: Any, x: Any) -> Any:
     for i, k in enumerate(np.lib.stride_tricks.sliding_window_view(x, 3).argmax(axis=1)):
         g[i + k] += dy[i]
     return g
+
+
+def talking(x: Any) -> Any:
+    print("the sum is %.3f" % x.sum(), f"{x[0]:.3f}", x)  # noqa: UP031
+    logging.getLogger("talking").warning("the largest is %f", x.max())
+    return x * 2
+
+
+KERNEL = np.array([[1.0, -2.0], [0.5, 3.0]])
+
+
+def columns_of(x: Any) -> Any:
+    """The windows of two by two of an image, one beside the other."""
+    rows, columns = x.shape[0] - 1, x.shape[1] - 1
+    s, t = x.strides
+    return as_strided(x, shape=(rows, columns, 2, 2), strides=(s, t, s, t)).reshape(rows * columns, 4)
+
+
+def convolution(x: Any) -> Any:
+    return (columns_of(x) @ KERNEL.ravel()).reshape(x.shape[0] - 1, x.shape[1] - 1)
+
+
+def convolution_vjp(dy: Any, x: Any) -> Any:
+    g = np.zeros(x.shape)
+    windows = np.lib.stride_tricks.as_strided(g, (*dy.shape, 2, 2), g.strides * 2)
+    for i in range(2):
+        for j in range(2):
+            windows[:, :, i, j] += dy * KERNEL[i, j]
+    return g
+
+
+def median_vjp(dy: Any, x: Any) -> Any:
+    g = np.zeros_like(x)
+    g[np.argsort(x)[[2, 3]]] = dy / 2
+    return g
+
+
+def quantile_vjp(dy: Any, x: Any) -> Any:
+    g, at = np.zeros_like(x), 0.3 * (len(x) - 1)
+    low, high = np.argsort(x)[[1, 2]]
+    g[low], g[high] = dy * (2 - at), dy * (at - 1)
+    return g
+
+
+KNOTS = np.array([-3.0, -1.0, 0.0, 0.25, 2.0, 4.0])
+HEIGHTS = np.array([1.0, 0.5, -2.0, 3.0, 0.0, 1.0])
+PLACES = np.array([-2.5, -0.5, -0.75, 0.1, 5.0])
+
+
+def heights_vjp(dy: Any, fp: Any) -> Any:
+    g = np.zeros_like(fp)
+    k = np.clip(np.searchsorted(KNOTS, PLACES, side="right") - 1, 0, len(KNOTS) - 2)
+    share = np.clip((PLACES - KNOTS[k]) / (KNOTS[k + 1] - KNOTS[k]), 0, 1)
+    np.add.at(g, k, dy * (1 - share))
+    np.add.at(g, k + 1, dy * share)
+    return g
+
+
+GROUPS = np.array([0, 2, 2, 1, 0, 2])
+
+
+def largest_of_groups(x: Any) -> Any:
+    out = np.full(3, -np.inf)
+    np.maximum.at(out, GROUPS, x)
+    return out
+
+
+def largest_of_groups_vjp(dy: Any, x: Any) -> Any:
+    return dy[GROUPS] * (x == largest_of_groups(x)[GROUPS])
+
+
+@np.vectorize
+def leaky(t: float) -> float:
+    return t * math.exp(t) if t > 0 else 0.1 * t
+
+
+slope = np.vectorize(lambda t: (1 + t) * math.exp(t) if t > 0 else 0.1, otypes=[float])
 
 
 def cross_entropy(x: Any) -> Any:
@@ -158,6 +237,37 @@ SAMPLES: dict[str, Sample] = {
     "sorting": (lambda x: np.sort(x) * np.arange(6), lambda dy, x: (dy * np.arange(6))[np.argsort(np.argsort(x))], V),
     "comparisons": (lambda x: np.where((x > -0.5) & (x <= 1), x**3, np.abs(x)), lambda dy, x: dy * _piecewise(x), V),
     "a recursion in logarithms": (recursion, recursion_vjp, V),
+    "as_strided": (convolution, convolution_vjp, X),
+    "median": (np.median, median_vjp, V),
+    "quantile": (lambda x: np.quantile(x, 0.3), quantile_vjp, V),
+    "interp, in the place": (
+        lambda x: np.interp(x, KNOTS, HEIGHTS),
+        lambda dy, x: dy * (np.diff(HEIGHTS) / np.diff(KNOTS))[np.digitize(x, KNOTS) - 1],
+        V,
+    ),
+    "interp, in the heights": (lambda fp: np.interp(PLACES, KNOTS, fp), heights_vjp, V),
+    "bincount": (lambda x: np.bincount(GROUPS, weights=x * x, minlength=4), lambda dy, x: 2 * x * dy[GROUPS], V),
+    "np.maximum.at": (largest_of_groups, largest_of_groups_vjp, V),
+    "vectorize": (lambda x: leaky(x), lambda dy, x: dy * slope(x), V),
+    "piecewise": (
+        lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda t: t**2, lambda t: t**3]),
+        lambda dy, x: dy * np.where(x < 0, 2 * x, 3 * x**2),
+        V,
+    ),
+    "apply_along_axis": (
+        lambda x: np.apply_along_axis(lambda r: r / np.linalg.norm(r, 1), 1, np.exp(x)),
+        lambda dy, x: scipy.special.softmax(x, axis=1) * (dy - (dy * scipy.special.softmax(x, axis=1)).sum(1, keepdims=True)),
+        X,
+    ),
+    "cov": (lambda x: np.cov(x, rowvar=False), lambda dy, x: (x - x.mean(0)) @ (dy + dy.T) / 3, X),
+    "trapezoid": (lambda x: np.trapezoid(x**2, dx=0.5), lambda dy, x: dy * x * np.r_[0.5, np.ones(4), 0.5], V),
+    "nan_to_num": (
+        lambda x: np.nan_to_num(np.where(x > 0, x * x, np.nan)),
+        lambda dy, x: dy * np.nan_to_num(np.where(x > 0, 2 * x, np.nan), nan=0.0),
+        V,
+    ),
+    "numbers": (lambda x: np.float64(x.sum()) * np.float32(0.5), lambda dy, x: np.full(x.shape, np.float64(dy) / 2), V),
+    "printing": (talking, lambda dy, x: dy * 2, V),
 }
 
 
