@@ -25,7 +25,7 @@ from gradcheck.exact import aten
 from gradcheck.exact.array import ExactArray, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.errors import NotExact
-from gradcheck.exact.strided import ExactTensor, down, plain, tensors_in, to_exact, to_tensor, up
+from gradcheck.exact.exact_tensor import ExactTensor, down, plain, tensors_in, to_exact, to_tensor, up
 from gradcheck.state import behind
 
 Way = Callable[[Any, Any, Any], Any]
