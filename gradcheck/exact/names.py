@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,8 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name in self._constants:
             return wrap(self._constants[name]())
+        if name in _CONVERSIONS and _called((frame := sys._getframe(1)).f_code, frame.f_lasti):
+            return _CONVERSIONS[name]
         return getattr(self._original, name)
 
 
@@ -174,33 +178,20 @@ def _broadcast(*arrays: Any) -> np.broadcast:
     return np.broadcast(*(entries(a) if type(a) is ExactArray else a for a in arrays))
 
 
-class _ScalarType(type):
-    """The metaclass of what takes the place of ``np.float64`` and its like: the same type to all who ask."""
-
-    original: type
-
-    def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, cls.original)
-
-    def __subclasscheck__(cls, other: type) -> bool:
-        return other is cls or issubclass(other, cls.original)
-
-    def __eq__(cls, other: object) -> Any:
-        return True if other is cls or other is cls.original else NotImplemented
-
-    def __hash__(cls) -> int:
-        return hash(cls.original)
+@functools.lru_cache(maxsize=4096)
+def _called(code: CodeType, at: int) -> bool:
+    """Whether the attribute that the instruction ``at`` loads is called, as in ``np.float64(x)``."""
+    steps = list(dis.get_instructions(code))
+    i = next((i for i, step in enumerate(steps) if step.offset == at), 0)
+    if steps[i].opname == "LOAD_METHOD" or "NULL" in steps[i].argrepr:
+        return True
+    before = "NULL" in steps[i - 1].argrepr or steps[i - 2].opname == "PUSH_NULL"
+    return steps[i + 1].opname == "PUSH_NULL" or (before and steps[i + 1].opname != "LOAD_ATTR")
 
 
-def _scalar_type(original: type) -> Any:
+def _conversion(kind: Callable[..., Any]) -> Callable[..., Any]:
     """``np.float64``, say, that leaves exact values exact."""
-
-    def new(_: type, value: Any = 0.0) -> Any:
-        return _array(value)[()] if _holds_exact(value) else original(value)
-
-    made = _ScalarType(original.__name__, (original,), {"__new__": new, "__module__": "numpy", "__doc__": original.__doc__})
-    made.original = original
-    return made
+    return lambda value=0.0: _array(value)[()] if _holds_exact(value) else kind(value)
 
 
 def _close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> bool:
@@ -246,6 +237,8 @@ _RENAMED = {
 }  # fmt: skip
 _FACTORIES = ("zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "tri")
 _SPECIAL = ("expit", "erf", "erfc", "logit", "log_ndtr", "ndtr", "gammaln", "gamma", "log_expit")
+_CONVERSIONS = {name: _conversion(getattr(np, name)) for name in ("float64", "float32", "float16")}
+"""Types that are functions where they are called, and themselves elsewhere."""
 _CONSTANTS = {"pi": arb.pi, "e": arb.const_e, "euler_gamma": arb.const_euler, "tau": lambda: 2 * arb.pi()}
 
 _numpy_names: dict[str, Any] = {
@@ -255,7 +248,6 @@ _numpy_names: dict[str, Any] = {
     "full": _full,
     **{name: _liked(getattr(np, name)) for name in ("zeros_like", "ones_like", "empty_like", "full_like")},
     **{name: _listed(getattr(np, name)) for name in _LISTED},
-    **{name: _scalar_type(getattr(np, name)) for name in ("float64", "float32", "float16")},
     "fromiter": _from_iterable, "ndenumerate": _enumerated, "broadcast": _broadcast, "vectorize": Vectorized,
 }  # fmt: skip
 _special_names: dict[str, Any] = {

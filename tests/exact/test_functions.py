@@ -403,6 +403,7 @@ EXPRESSIONS = {
         np.float64(S) * 2 | np.float32(S) | np.float64(V) | [np.float64(v) for v in V] | np.float64(1.5) | np.float64("1.5")
         np.zeros(3, np.float64) | np.dtype(np.float32).itemsize | np.finfo(np.float64).eps | V.dtype == np.float64 | np.float64 == V.dtype
         np.issubdtype(V.dtype, np.float64) | isinstance(np.sum(I) * 0.5, np.float64) | {np.float64: 1}[np.float64] | V.astype(np.float32)
+        V.dtype.type is np.float64 | type(np.float64(1.5)) is np.float64 | [t(2) for t in (np.float64,)] | np.float64 in (np.float64, float)
         np.array([S, 1.0], dtype=np.float64) | np.result_type(np.float32, np.float64) == np.float64 | np.issubdtype(np.float32, np.floating)
     """,
     "scipy.special": r"""
