@@ -60,7 +60,8 @@ def one_rounding(x: np.ndarray) -> np.ndarray:
     """Half an ulp of every entry of ``x``, as float64; what storing it may have cost."""
     with np.errstate(all="ignore"):
         ulp = np.spacing(np.abs(x)).astype(np.float64)
-    return np.where(np.isfinite(ulp), ulp, 0.0) / 2
+    half = np.where(np.isfinite(ulp), ulp, 0.0) / 2
+    return np.where(half > 0, half, np.where(np.isfinite(ulp), ulp, 0.0))  # half of the smallest float64 is 0
 
 
 def to_float(balls: np.ndarray) -> np.ndarray:
@@ -138,14 +139,18 @@ def judge(
     steps: int,
     flags: frozenset[str],
     unavoidable: Callable[[bool], list[np.ndarray]],
+    stored: bool = False,
 ) -> tuple[Accuracy, ...]:
     """The worst finite entry of ``computed`` against ``exact``, and one that is not finite but should be.
 
     ``unavoidable(worst)`` gives the movements; it is called only when the ulps alone do not
-    already clear the result. Empty where nothing can be compared.
+    already clear the result. Empty where nothing can be compared. Where results are ``stored``, each along the
+    first axis is made from the one before, whose rounding none of those after it can avoid.
     """
     limit = amplification_limit(steps)
     rows = [_rough_errors(c, lift(e), dtype) for c, e in zip(computed, exact, strict=True)]
+    if stored:
+        rows = [(error, np.maximum.accumulate(ulp, axis=0), value) for error, ulp, value in rows]
     finite = _worst(rows, computed, None, dtype, limit, flags)
     if finite is not None and finite.trouble:
         rows = [_errors(row, c, lift(e)) for row, c, e in zip(rows, computed, exact, strict=True)]

@@ -22,6 +22,9 @@ MOST_VERTICES = 64
 """Gradients nearby that a search among subgradients gathers before it gives up. A gradient of n entries may take
 n + 1 of them to mix, so that one with more entries than this is not looked at as a mixture."""
 
+FEW_SHAKES = 2
+"""Those that an error of more than FLOAT_TOLERANCE gets: constants explain it only where code is conditioned worse than 1e7."""
+
 MOST_BALLS = 2**21
 """Operations on balls, each a microsecond or two, that a search among subgradients may cost."""
 

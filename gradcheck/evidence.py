@@ -99,7 +99,7 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     comparable = all(c.shape == o.shape and c.dtype.kind == "f" for c, o in zip(floats.outputs, objects, strict=True))
     sound: tuple[Accuracy, ...] = ()
     if comparable and "arithmetic" in parts:
-        sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable)
+        sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable, subject.stored)
     found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point, bits), forward_accuracy=sound)
     if floats.failure is not None:
         return found

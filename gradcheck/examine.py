@@ -29,6 +29,8 @@ from gradcheck.ways.analytic import run
 SHRINK_BUDGET = 300
 """Evaluations that shrinking one finding may cost."""
 
+SHOW_BUDGET = 30
+"""The same for an exhibit, where nobody has to search for the mistake."""
 
 LONGER_SEARCH = 8
 """An exhibit that has not shown all it should is searched up to so many times as long."""
@@ -149,7 +151,7 @@ def examine(
     for point, m, cause in sightings.conclusions():
         if not settings.counts(m.code):
             continue
-        shown, smaller = _shrink(strategy, m, look, memory, settings) or (point, m)
+        shown, smaller = _shrink(strategy, m, look, memory, settings, SHRINK_BUDGET if exhibit is None else SHOW_BUDGET) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
     return conclude(
         subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started
@@ -227,6 +229,7 @@ def _shrink(
     look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]],
     memory: dict[str, list[Match]],
     settings: Settings,
+    budget: int,
 ) -> tuple[Point, Match] | None:
     """The smallest point at which the defect of ``first`` shows, and its match there."""
     defect: type[Exception] = type(f"Defect{first.code}", (Exception,), {})
@@ -238,7 +241,7 @@ def _shrink(
         nonlocal spent
         digest = _digest(point)
         if digest not in memory:
-            if spent >= SHRINK_BUDGET:
+            if spent >= budget:
                 return
             spent += 1
             memory[digest] = look(point, parts)[1]

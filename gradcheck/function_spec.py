@@ -68,7 +68,10 @@ class Exhibit:
 
 @dataclass
 class FunctionSpec:
-    """One function of a catalog; built by ``spec`` and its satellite decorators."""
+    """One function of a catalog; built by ``spec`` and its satellite decorators.
+
+    ``stored`` tells that each result along the first axis is made from the one before.
+    """
 
     name: str
     family: str
@@ -79,6 +82,7 @@ class FunctionSpec:
     backward: Callable[..., Any] | None = None
     laws: list[Law] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
+    stored: bool = False
 
     @property
     def doc(self) -> str:

@@ -20,6 +20,7 @@ from gradcheck.bounds import (
     CONFIRM_BITS,
     CONSTANT_ROUNDINGS,
     EXACT_AGREEMENT,
+    FEW_SHAKES,
     FLOAT_TOLERANCE,
     FORMULA_TOLERANCE,
     MEMBER,
@@ -399,7 +400,8 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     excused, verdict = _judged(at, found.claimed, local, bits, some)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
-    apart = wrong & at.linear(local, wrong & ~local.kink, bits) if evidence.kink else np.zeros(at.shape, dtype=bool)
+    nothing = np.array([not g.is_finite() for g in found.claimed.flat], dtype=bool).reshape(at.shape)
+    apart = nothing if nothing.any() else wrong & at.linear(local, wrong & ~local.kink, bits) if evidence.kink else nothing
     if apart.any():  # whatever the kinks of the other entries may allow
         wrong, meeting = apart, Meeting()
     else:
@@ -492,7 +494,7 @@ def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, some: l
     if not verdict.wrong.any() or not at.exactly.rounded:
         return excused, verdict
     with ctx.workprec(bits):
-        for n in range(1, SHAKES + 1):
+        for n in range(1, (FEW_SHAKES if compare(claimed, local, excused, FLOAT_TOLERANCE).wrong.any() else SHAKES) + 1):
             other = at.shaken(n)
             moved = lift(other.exactly.gradient()[at.i]) - other.localised(some).numeric
             excused = _larger(excused, abs(moved - (claimed - local.numeric)))

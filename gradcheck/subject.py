@@ -58,6 +58,10 @@ class Subject(Protocol):
         """The file, the line of the forward, the line of the backward."""
 
     @property
+    def stored(self) -> bool:
+        """Whether each result along the first axis is made from the one before."""
+
+    @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """What is called; the objects behind may have a state."""
 
@@ -81,6 +85,7 @@ class NumpyPair:
     differentiable: tuple[str, ...]
     convention: str = "numpy pair"
     also: tuple[Callable[..., Any], ...] = ()
+    stored: bool = False
 
     @property
     def location(self) -> tuple[str, int | None, int | None]:
@@ -137,6 +142,7 @@ class TorchCallable:
     arguments: tuple[str, ...]
     differentiable: tuple[str, ...]
     convention: str = "torch callable"
+    stored: bool = False
 
     @property
     def location(self) -> tuple[str, int | None, int | None]:
@@ -361,15 +367,19 @@ def locate(function: Any) -> tuple[str, int | None]:
 
 def house(spec: FunctionSpec) -> NumpyPair:
     """The forward and the vjp of the spec's own page."""
-    return NumpyPair(
-        spec.name, spec.forward, spec.backward, tuple(spec.arguments), spec.differentiable, "spec", tuple(law.body for law in spec.laws)
-    )
+    return _pair(spec, spec.name, spec.forward, spec.backward, "spec", tuple(law.body for law in spec.laws))
+
+
+def _pair(
+    spec: FunctionSpec, name: str, forward: Callable[..., Any], backward: Callable[..., Any] | None, convention: str, also: Any = ()
+) -> NumpyPair:
+    return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable, convention, also, spec.stored)
 
 
 def on_show(spec: FunctionSpec, exhibit: Exhibit) -> NumpyPair:
     """The spec's pair with the exhibit's variant in it."""
     forward, backward = (spec.adapt(exhibit.body), spec.backward) if exhibit.part == "forward" else (spec.forward, exhibit.body)
-    return NumpyPair(f"{spec.name}: {exhibit.title}", forward, backward, tuple(spec.arguments), spec.differentiable, "exhibit")
+    return _pair(spec, f"{spec.name}: {exhibit.title}", forward, backward, "exhibit")
 
 
 def reference(spec: FunctionSpec) -> TorchCallable:
@@ -410,7 +420,7 @@ def bind(spec: FunctionSpec, forward: Callable[..., Any], backward: Callable[...
     if backward is None and spec.differentiable:
         forward = forward.apply if isinstance(forward, type) and hasattr(forward, "apply") else forward
         return TorchCallable(name, forward, tuple(spec.arguments), spec.differentiable)
-    return NumpyPair(name, spec.adapt(forward), backward, tuple(spec.arguments), spec.differentiable)
+    return _pair(spec, name, spec.adapt(forward), backward, "numpy pair")
 
 
 def import_module(name: str) -> Any:

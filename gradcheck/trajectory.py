@@ -80,6 +80,6 @@ def optimizer(
                 "it must take the weights, their gradient, the state, and the options"
             )
         arguments: dict[str, Domain] = {"weights": Real("*s", differentiable=False), "gradients": Gradients("steps", "*s"), **options}
-        return define(OptimizerSpec(name, "optimizer", arguments, along(update), with_torch(torch), tuple(dtypes)), update)
+        return define(OptimizerSpec(name, "optimizer", arguments, along(update), with_torch(torch), tuple(dtypes), stored=True), update)
 
     return build

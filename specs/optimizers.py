@@ -106,12 +106,6 @@ def _(f, weights, gradients, lr, eps):
     return at_most(np.abs(path[1:] - path[:-1]), lr)
 
 
-@adagrad.exhibit("a sum of squares, lost and overflowing in float16", expects=("N101", "N103", "N104"))
-def _(w, g, state, lr, eps):
-    square = g * g if state is None else state + g * g
-    return w - lr * g / (np.sqrt(square) + eps), square
-
-
 @optimizer(
     "adadelta",
     torch=lambda p, lr, rho, eps: torch.optim.Adadelta(p, lr, rho, eps),

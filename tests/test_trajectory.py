@@ -15,9 +15,9 @@ from gradcheck.errors import SpecError
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Result
 from gradcheck.subject import bind, house, reference
-from gradcheck.trajectory import along, optimizer
+from gradcheck.trajectory import OptimizerSpec, along, optimizer
 
-SPECS = {name: made for name, made in load().specs.items() if made.family == "optimizer"}
+SPECS = {name: made for name, made in load().specs.items() if isinstance(made, OptimizerSpec)}
 
 
 def judged(name: str, update: Callable[..., Any], torch: bool = True, examples: int = 60) -> Result:

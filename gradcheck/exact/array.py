@@ -96,7 +96,7 @@ def lift(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biufO":
         raise NotExact(f"an array of dtype {array.dtype} cannot be made exact", _REAL_ONLY if array.dtype.kind == "c" else "")
     if array.dtype.kind == "f" and (Work.shake or not Work.rounded):
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
             long = bool(np.any(array * SHORT % 1))
         Work.rounded = Work.rounded or long
         if long and Work.shake:

@@ -16,7 +16,7 @@ ANOTHER_SEED = 7
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_the_house_form_passes_exactly(spec: FunctionSpec) -> None:
-    result = examine(house(spec), spec, reference(spec), Settings(examples=15, seed=ANOTHER_SEED), laws=spec.laws)
+    result = examine(house(spec), spec, reference(spec), Settings(examples=10, seed=ANOTHER_SEED), laws=spec.laws)
     assert [(f.code, f.argument) for f in result.findings if f.severity.value != "note"] == []
     assert (result.measurements["way"], result.measurements["why_not_exact"]) == ("exact", [])
     assert result.measurements["mathematics"] == "pass"
@@ -24,5 +24,6 @@ def test_the_house_form_passes_exactly(spec: FunctionSpec) -> None:
 
 @pytest.mark.parametrize(("spec", "exhibit"), EXHIBITS.values(), ids=EXHIBITS)
 def test_an_exhibit_shows_just_what_it_expects_at_another_seed(spec: FunctionSpec, exhibit: Exhibit) -> None:
-    result = examine(on_show(spec, exhibit), spec, reference(spec), Settings(seed=ANOTHER_SEED), kind="exhibit", exhibit=exhibit)
+    settings = Settings(examples=30, seed=ANOTHER_SEED)
+    result = examine(on_show(spec, exhibit), spec, reference(spec), settings, kind="exhibit", exhibit=exhibit)
     assert result.measurements["found"] == result.measurements["expects"]
