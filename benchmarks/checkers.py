@@ -58,6 +58,7 @@ class Slipped:
     inner: NumpyPair
     slip: Slip
     convention: str = "numpy pair"
+    stored: bool = False
 
     @property
     def name(self) -> str:

@@ -60,8 +60,8 @@ def one_rounding(x: np.ndarray) -> np.ndarray:
     """Half an ulp of every entry of ``x``, as float64; what storing it may have cost."""
     with np.errstate(all="ignore"):
         ulp = np.spacing(np.abs(x)).astype(np.float64)
-    half = np.where(np.isfinite(ulp), ulp, 0.0) / 2
-    return np.where(half > 0, half, np.where(np.isfinite(ulp), ulp, 0.0))  # half of the smallest float64 is 0
+    ulp = np.where(np.isfinite(ulp), ulp, 0.0)
+    return np.where((ulp / 2 == 0) & (x != 0), ulp, ulp / 2)  # half of the smallest float64 is 0
 
 
 def to_float(balls: np.ndarray) -> np.ndarray:

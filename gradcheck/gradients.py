@@ -400,7 +400,7 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     excused, verdict = _judged(at, found.claimed, local, bits, some)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
-    nothing = np.array([not g.is_finite() for g in found.claimed.flat], dtype=bool).reshape(at.shape)
+    nothing = wrong & np.array([not g.is_finite() for g in found.claimed.flat], dtype=bool).reshape(at.shape)
     apart = nothing if nothing.any() else wrong & at.linear(local, wrong & ~local.kink, bits) if evidence.kink else nothing
     if apart.any():  # whatever the kinks of the other entries may allow
         wrong, meeting = apart, Meeting()

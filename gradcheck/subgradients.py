@@ -104,6 +104,8 @@ def _search(place: Place, parts: Sequence[Part], looked: Sequence[_Along], kinds
         if refuting is not None:
             return Meeting(refuting)
         vertices.append(_vertex(place, parts, looked[-1], kinds, rng))
+        if not np.isfinite(vertices[-1]).all():
+            return Meeting(reason=NO_SLOPE)
         towards = g - _nearest(np.array(vertices), g)
         if _is_reached(towards, vertices, g):
             return Meeting(searched=True)
@@ -120,8 +122,8 @@ def _is_mixture(place: Place, parts: Sequence[Part], rng: np.random.Generator) -
     vertices: list[np.ndarray] = []
     few = min(affordable(place, parts), TRIALS * (g.size + 1)) // 2
     for _ in range(0 if g.size > MOST_VERTICES else few):
-        vertices += _gradients_beside(place, parts, everywhere, _random(parts, rng))
-        if _is_reached(g - _nearest(np.array(vertices), g), vertices, g):
+        vertices += [v for v in _gradients_beside(place, parts, everywhere, _random(parts, rng)) if np.isfinite(v).all()]
+        if vertices and _is_reached(g - _nearest(np.array(vertices), g), vertices, g):
             return True
     return False
 

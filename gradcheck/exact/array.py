@@ -98,9 +98,9 @@ def lift(value: Any) -> np.ndarray:
     if array.dtype.kind == "f" and (Work.shake or not Work.rounded):
         with np.errstate(all="ignore"):
             long = bool(np.any(array * SHORT % 1))
-        Work.rounded = Work.rounded or long
-        if long and Work.shake:
-            return _as_object(_to_constants(array))
+            Work.rounded = Work.rounded or long
+            if long and Work.shake:
+                return _as_object(_to_constants(array))
     if array.dtype == FLOAT64 and np.isfinite(array).all():
         return _as_object(_finite_to_balls(array))
     if array.dtype == np.longdouble and np.longdouble is not np.float64:
