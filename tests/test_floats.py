@@ -254,3 +254,11 @@ def test_near_the_edge_of_a_domain(name: str) -> None:
     factor[1] = 2
     found = measured(f, lambda dy, x: dy * slope(x) * factor, np.array(x))
     assert (found.agreement, found.worst) == ("different", (1,))
+
+
+def test_the_rounding_residue_of_a_zero_gradient_is_not_accused() -> None:
+    """A difference of equal numbers is zero all along, and its gradient is zero but for rounding."""
+    x = np.array([0.3, 0.7])
+    found = measured(lambda x: np.sum(x) - np.sum(x[::-1]), lambda dy, x: dy * (0 * x + 3.5e-18), x)
+    assert found.agreement == "undecided"
+    assert measured(lambda x: np.sum(x) - np.sum(x[::-1]), lambda dy, x: dy * (0 * x + 1e-6), x).agreement == "different"

@@ -20,6 +20,7 @@ import numpy as np
 from gradcheck.bounds import FIRST_STEP, FLOAT_TOLERANCE, KINK_STAYS, LEAST_SCALE, MOST_STEPS, NOISE, STEP_CHANGE, STEP_RANGE
 from gradcheck.ways import Slope
 
+EPS = float(np.finfo(np.float64).eps)
 Evaluate = Callable[[list[Any]], tuple[Any, ...]]
 
 
@@ -50,10 +51,10 @@ class Line:
             return float(sum(np.sum(v * (a - y)) for v, a, y in zip(cotangents, self.at(t), self.at(0.0), strict=True)))
 
     def rounding(self, cotangents: Sequence[np.ndarray]) -> float:
-        """One rounding of every contracted output, in the dtype that the outputs have."""
+        """One rounding of every contracted output, in the dtype that the outputs have; one of 1 if all are zero."""
         with np.errstate(all="ignore"):
             sizes = [np.sum(np.abs(v * y)) * self.eps(j) for j, (v, y) in enumerate(zip(cotangents, self.at(0.0), strict=True))]
-        return float(sum(sizes))
+            return float(sum(sizes)) or EPS * float(sum(np.sum(np.abs(v)) for v in cotangents))
 
     def eps(self, j: int) -> float:
         """That of the narrowest dtype that holds all values of output ``j`` so far: code may work in less than it is given."""
@@ -92,7 +93,7 @@ def difference(line: Line, cotangents: Sequence[np.ndarray], step: float) -> Dif
     up, down, near_up, near_down = (line.rise(cotangents, t) for t in (step, -step, step / 2, -step / 2))
     coarse, fine = (up - down) / (2 * step), (near_up - near_down) / step
     value = fine + (fine - coarse) / 3
-    arrival = float(np.finfo(np.float64).eps) * (abs(up) + abs(down)) / step  # what is moved is rounded where it arrives
+    arrival = EPS * (abs(up) + abs(down)) / step  # what is moved is rounded where it arrives
     rounding = NOISE * (line.rounding(cotangents) + arrival)
     noise = max(rounding, NOISE * abs(up + down - 4 * (near_up + near_down)) / 8)
     gap, near_gap = abs(up + down), 2 * abs(near_up + near_down)
@@ -123,7 +124,7 @@ def each(line: Line, cotangent: np.ndarray, step: float) -> Each:
         up, down, near_up, near_down = (cotangent * (line.at(t)[0] - here) for t in (step, -step, step / 2, -step / 2))
         fine = (near_up - near_down) / step
         value = fine + (fine - (up - down) / (2 * step)) / 3
-        rounding = NOISE * (np.abs(cotangent * here) * line.eps(0) + np.finfo(np.float64).eps * (np.abs(up) + np.abs(down)) / step)
+        rounding = NOISE * (np.abs(cotangent * here) * line.eps(0) + EPS * (np.abs(up) + np.abs(down)) / step)
         noise = np.maximum(rounding, NOISE * np.abs(up + down - 4 * (near_up + near_down)) / 8)
         near_gap = 2 * np.abs(near_up + near_down)
         kink = (near_gap > KINK_STAYS * np.abs(up + down)) & (near_gap > FLOAT_TOLERANCE * (np.abs(up) + np.abs(down)) + 12 * rounding)
