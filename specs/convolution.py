@@ -163,14 +163,6 @@ def _(f, x, w, b, stride, padding, dilation, dy=Real("batch", "outputs", "5")):
     return equal(np.sum(to_x * x), np.sum(dy * y)), equal(np.sum(to_w * w), np.sum(dy * y))
 
 
-@conv1d.exhibit("gradients of overlapping windows assigned, not added", expects="G101", part="vjp")
-def _(dy, x, w, b, stride, padding, dilation, y):
-    at = slots(x.shape[2:], [taps(x.shape[2], w.shape[2], stride, padding, dilation)])
-    to_x = np.zeros((*x.shape[:2], x.shape[2] + 1), dtype=x.dtype)
-    to_x[..., at] = np.einsum("ock,nol->nclk", w, dy)
-    return to_x[..., :-1], _conv_vjp(dy, x, w, stride, padding, dilation)[1], _to_bias(dy)
-
-
 @spec(
     "conv1d_grouped",
     family="layer",
