@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -51,8 +51,6 @@ from gradcheck.ways.differences import classical
 from gradcheck.ways.numeric import Evaluate, Sides, central, contract, finite_only, kinks, sides, smallest_exponent, suspicious
 
 NOT_ALL = "too many entries to look at each, and those that were looked at do not explain the difference"
-
-Unavoidable = Callable[[bool], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -103,21 +101,12 @@ def measure_gradient(
 ) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
     """The evidence of the ``i``-th differentiable argument, and the accuracy of its float gradient.
 
-    ``parts`` may name "arithmetic" and "classical"; without them, only the mathematics is looked at.
+    ``parts`` may name "arithmetic", "classical" and "excuses"; without them, only the mathematics is looked at.
     """
     at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
     found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
     computed, claimed = floats.gradients[i], found.claimed
-    unavoidable: Unavoidable = _never
-    sound: tuple[Accuracy, ...] = ()
-    if claimed is not None:
-        inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
-        inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
-        unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[i],), inputs, (claimed,), point.seed, bits)
-        fits = computed is not None and computed.shape == claimed.shape == at.shape and computed.dtype.kind == "f"
-        if fits and "arithmetic" in parts:
-            flags = floats.flags[0] | floats.flags[1]
-            sound = judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
+    sound = _accuracy(at, computed, claimed, floats, bits) if "arithmetic" in parts else ()
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
     if reference is not None and reference.shape != at.shape:
         reference = None
@@ -156,6 +145,18 @@ def _three(at: _Argument, found: _Along, reference: np.ndarray | None) -> dict[s
         "autograd": None if reference is None else _contracted(reference, at.direction),
         "scale": float(found.scale.mid()) if found.scale.is_finite() else math.inf,
     }
+
+
+def _accuracy(at: _Argument, computed: np.ndarray | None, claimed: np.ndarray | None, floats: FloatRun, bits: int) -> tuple[Accuracy, ...]:
+    """The float gradient against its own exact value; nothing where they cannot be compared."""
+    exactly, point = at.exactly, at.point
+    if computed is None or claimed is None or not computed.shape == claimed.shape == at.shape or computed.dtype.kind != "f":
+        return ()
+    inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
+    inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
+    unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[at.i],), inputs, (claimed,), point.seed, bits)
+    flags = floats.flags[0] | floats.flags[1]
+    return judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
 
 
 def _hidden(at: _Argument, found: _Along, bits: int) -> tuple[_Argument, _Along, int] | None:
@@ -377,10 +378,6 @@ def _local_is_sure(local: Local) -> bool:
 
 def _both_null(found: _Along, bits: int) -> bool:
     return bits >= TIE_BITS and found.analytic is not None and bool(found.analytic.contains(0)) and bool(found.numeric.contains(0))
-
-
-def _never(worst: bool) -> list[Any]:
-    raise AssertionError("there is no gradient to move")
 
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int) -> GradientEvidence:

@@ -13,6 +13,7 @@ from gradcheck import Option, at_most, equal, optimizer
 from gradcheck.lazy import torch
 
 LR, BETA1, BETA2, EPS = Option(1e-3, 0.1), Option(0.9, 0.5), Option(0.999, 0.9), Option(1e-8, 1e-3)
+ADAM = {"lr": LR, "beta1": BETA1, "beta2": BETA2, "eps": EPS}
 
 
 def _root_mean_square(root, g, rate):
@@ -187,10 +188,7 @@ def _adam(g, state, beta1, beta2):
 @optimizer(
     "adam",
     torch=lambda p, lr, beta1, beta2, eps, decay: torch.optim.Adam(p, lr, (beta1, beta2), eps, decay),
-    lr=LR,
-    beta1=BETA1,
-    beta2=BETA2,
-    eps=EPS,
+    **ADAM,
     decay=Option(0.0, 0.01),
 )
 def adam(w, g, state, lr, beta1, beta2, eps, decay):
@@ -230,10 +228,7 @@ def _(w, g, state, lr, beta1, beta2, eps, decay):
 @optimizer(
     "adamw",
     torch=lambda p, lr, beta1, beta2, eps, decay: torch.optim.AdamW(p, lr, (beta1, beta2), eps, decay),
-    lr=LR,
-    beta1=BETA1,
-    beta2=BETA2,
-    eps=EPS,
+    **ADAM,
     decay=Option(0.01, 0.1),
 )
 def adamw(w, g, state, lr, beta1, beta2, eps, decay):
@@ -270,10 +265,7 @@ def _(w, g, state, lr, beta1, beta2, eps, decay):
 @optimizer(
     "amsgrad",
     torch=lambda p, lr, beta1, beta2, eps: torch.optim.Adam(p, lr, (beta1, beta2), eps, amsgrad=True),
-    lr=LR,
-    beta1=BETA1,
-    beta2=BETA2,
-    eps=EPS,
+    **ADAM,
 )
 def amsgrad(w, g, state, lr, beta1, beta2, eps):
     """Adam with the largest second moment so far in place of the last.
@@ -360,10 +352,7 @@ def _(f, weights, gradients, lr, beta1, beta2, eps):
 @optimizer(
     "radam",
     torch=lambda p, lr, beta1, beta2, eps: torch.optim.RAdam(p, lr, (beta1, beta2), eps),
-    lr=LR,
-    beta1=BETA1,
-    beta2=BETA2,
-    eps=EPS,
+    **ADAM,
 )
 def radam(w, g, state, lr, beta1, beta2, eps):
     """Adam that steps by its first moment alone until the second is known well enough, and is rectified from then on.

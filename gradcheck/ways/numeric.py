@@ -18,8 +18,6 @@ from gradcheck.exact.array import ExactArray, boxed, lift
 Primals = list[Any]
 Evaluate = Callable[[Primals], tuple[Any, ...]]
 
-_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
-
 
 @dataclass(frozen=True)
 class Sides:
