@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,14 @@ SHAKES = 8
 """Ways in which constants are moved, each by one rounding up or down: that two constants move alike in all has a chance of 1/256."""
 
 
-def constant_share(dtype: Any) -> float:
-    """CONSTANT_ROUNDINGS in terms of what one rounding *in dtype* moves: constants are always float64."""
-    return CONSTANT_ROUNDINGS * float(np.finfo(np.float64).eps) / float(np.finfo(dtype).eps)
+def constant_share(dtype: Any, rounding: float) -> float:
+    """CONSTANT_ROUNDINGS of constants, each by ``rounding``, in terms of what one rounding *in dtype* moves."""
+    return CONSTANT_ROUNDINGS * max(rounding, 2.0**-53) / (float(np.finfo(dtype).eps) / 2)
+
+
+def half_the_digits(rounding: float) -> float:
+    """What rounded constants may explain at most: half the digits of the coarsest, and of float64 at least (FLOAT_TOLERANCE)."""
+    return max(FLOAT_TOLERANCE, math.sqrt(2 * rounding))
 
 
 SEEN = 2 * FORMULA_TOLERANCE

@@ -76,10 +76,16 @@ class Entries:
     seen: float = math.inf
 
 
-def compare(claimed: np.ndarray, local: Local, excused: np.ndarray | None = None, tolerance: float = FORMULA_TOLERANCE) -> Entries:
+def compare(
+    claimed: np.ndarray,
+    local: Local,
+    excused: np.ndarray | None = None,
+    tolerance: float = FORMULA_TOLERANCE,
+    most: float = FLOAT_TOLERANCE,
+) -> Entries:
     """Every entry against its range; differences that ``excused`` (rounded constants) explains are no error.
 
-    If they could explain more than half the digits, nothing can be told. With ``excused``, balls are as
+    If they could explain more than ``most`` (half the digits), nothing can be told. With ``excused``, balls are as
     narrow as they get, and one that holds zero is zero. Without, they are those of floats: an entry is right if
     an error of LARGE_ERROR is ruled out, of one that is zero if it is so within the tolerance of the largest.
     """
@@ -98,7 +104,7 @@ def compare(claimed: np.ndarray, local: Local, excused: np.ndarray | None = None
         if not g.is_finite() or outside > tolerance * size + excuse:
             wrong[i] = True
             worst = max(worst, float((outside / size).mid()) if g.is_finite() else math.inf)
-        elif outside > tolerance * size and excuse > FLOAT_TOLERANCE * size:
+        elif outside > tolerance * size and excuse > most * size:
             unknown = unknown or "so ill-conditioned that rounded constants might explain the difference"
         elif not outside <= right and (excused is None or not outside.contains(0)):
             unknown = unknown or "not decided at the highest precision"

@@ -100,7 +100,8 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     sound: tuple[Accuracy, ...] = ()
     if comparable and "arithmetic" in parts:
         sound = judge(floats.outputs, values, np.dtype(point.dtype), exactly.steps, floats.flags[0], unavoidable, subject.stored)
-    found = replace(found, values=compare_values(floats, objects, torch_side, unavoidable, point, bits), forward_accuracy=sound)
+    compared = compare_values(floats, objects, torch_side, unavoidable, point, bits, exactly.rounded)
+    found = replace(found, values=compared, forward_accuracy=sound)
     if floats.failure is not None:
         return found
     wanted = range(len(subject.differentiable)) if "gradients" in parts else ()

@@ -32,6 +32,7 @@ from gradcheck.bounds import (
     TIE_BITS,
     TRIALS,
     WELL_BELOW,
+    half_the_digits,
 )
 from gradcheck.compare import Agreement, is_lost, is_null
 from gradcheck.entries import Entries, alike, compare, detects, furthest, positions
@@ -490,13 +491,14 @@ def _judged(at: _Argument, claimed: np.ndarray, local: Local, bits: int, some: l
     verdict = compare(claimed, local, excused)
     if not verdict.wrong.any() or not at.exactly.rounded:
         return excused, verdict
+    most = half_the_digits(at.exactly.rounded)
     with ctx.workprec(bits):
-        for n in range(1, (FEW_SHAKES if compare(claimed, local, excused, FLOAT_TOLERANCE).wrong.any() else SHAKES) + 1):
+        for n in range(1, (FEW_SHAKES if compare(claimed, local, excused, most).wrong.any() else SHAKES) + 1):
             other = at.shaken(n)
             moved = lift(other.exactly.gradient()[at.i]) - other.localised(some).numeric
             excused = _larger(excused, abs(moved - (claimed - local.numeric)))
         excused = lift(np.asarray(excused * CONSTANT_ROUNDINGS, dtype=object))
-    return excused, compare(claimed, local, excused)
+    return excused, compare(claimed, local, excused, most=most)
 
 
 _larger = np.frompyfunc(arb.max, 2, 1)

@@ -40,6 +40,7 @@ def compare_values(
     unavoidable: Callable[[bool], Any],
     point: Point,
     bits: int,
+    rounding: float,
 ) -> tuple[ValueEvidence, ...]:
     if torch_side is None:
         return tuple(ValueEvidence(j, c, o, None, None) for j, (c, o) in enumerate(zip(floats.outputs, objects, strict=True)))
@@ -47,7 +48,7 @@ def compare_values(
         return tuple(ValueEvidence(j, c, o, None, None) for j, (c, o) in enumerate(zip(floats.outputs, objects, strict=True)))
     found = []
     exact_reference: list[np.ndarray] | None = None
-    share = constant_share(point.dtype)
+    share = constant_share(point.dtype, rounding)
     smaller = np.frompyfunc(lambda mine, theirs: share * mine.min(theirs), 2, 1)
     for j, (c, o, t) in enumerate(zip(floats.outputs, objects, torch_side.outputs, strict=True)):
         agreement, at = near(o, lift(t), QUICK_ULPS * 2.0**-52, 0.0)

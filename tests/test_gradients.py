@@ -68,6 +68,32 @@ def test_constants_that_are_rounded_twice_are_excused_by_what_they_move_and_no_m
     assert not gradcheck.check(lambda x: np.sin(third * x), lambda dy, x: dy * np.cos(same * x) / 3 * (1 + 1e-7), at, select="G").passed
 
 
+MASKS = {
+    "cast": lambda x: np.where(x > 0, 0.1, -0.9).astype(x.dtype),
+    "scalars": lambda x: np.where(x > 0, x.dtype.type(0.1), x.dtype.type(-0.9)),
+    "table": lambda x: np.array([-0.9, 0.1], dtype=x.dtype)[(x > 0).astype(int)],
+    "booleans": lambda x: (x > 0).astype(x.dtype) * 0.1 - (x <= 0).astype(x.dtype) * 0.9,
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_constants_in_the_dtype_of_the_point_are_rounded_to_it_and_excused_by_no_more(name: str, dtype: str) -> None:
+    x, roundings = np.array([1.0, -2.0, 3.0], dtype=dtype), 1000 * float(np.finfo(dtype).eps)
+
+    def check(wrong: float) -> gradcheck.Result:
+        return gradcheck.check(lambda x: np.where(x > 0, 0.1 * x, -0.9 * x), lambda dy, x: dy * MASKS[name](x) * wrong, x, select="G")
+
+    assert check(1).passed
+    assert check(1).detects < roundings
+    assert check(1 + roundings).verdict == "fail"
+
+
+def test_a_constant_that_is_coarser_than_the_point_is_found() -> None:
+    x = np.array([1.0, -2.0, 3.0])
+    assert verdict(lambda x: 0.1 * x, lambda x: np.float32(0.1) + 0 * x, x) == "fail"
+
+
 def test_an_argument_without_an_effect_does_not_hide_what_the_others_show() -> None:
     result = gradcheck.check(lambda x, b: 0 * x + b * b, lambda dy, x, b: (0 * dy, 2 * b * dy), np.ones(3), np.arange(1.0, 4), select="G")
     assert result.passed

@@ -25,18 +25,20 @@ from gradcheck.exact.balls import ball
 from gradcheck.exact.errors import NotExact, outward, printed, user_frame, written
 
 FLOAT64 = np.dtype(np.float64)
+ROUNDING = 2.0**-53
 _REAL_ONLY = "write it with real numbers"
 
 
 class Work:
     """Counts roundings along the longest path: one for an operation, n for a sum of n; and the balls made by operations.
 
-    ``rounded`` tells that a constant came in that is not short, as 1/2 or 3 are: 0.1 is rounded, and so may be any other.
+    ``rounded`` is the largest relative rounding of the constants that came in, 0 if all are short, as 1/2 or 3 are: 0.1 is
+    rounded, and so may be any other.
     """
 
     steps: ClassVar[int] = 0
     made: ClassVar[int] = 0
-    rounded: ClassVar[bool] = False
+    rounded: ClassVar[float] = 0.0
     shake: ClassVar[int] = 0
 
     @classmethod
@@ -61,21 +63,24 @@ def _raw(value: Any) -> Any:
     return lift(value)
 
 
-def _constant(value: float) -> arb:
+def _constant(value: float, rounding: float = ROUNDING) -> arb:
     """A number that the code under test brought in; the same one moves the same way wherever it comes in."""
     if (value * SHORT).is_integer():
         return ball(value)
-    Work.rounded = True
+    Work.rounded = max(Work.rounded, rounding)
     if not Work.shake:
         return ball(value)
     coin = hashlib.blake2b(struct.pack("dq", value, Work.shake), digest_size=1).digest()[0] & 1
-    return ball(value) * (1 + ROUNDING * (1 if coin else -1))
+    return ball(value) * (1 + arb(rounding if coin else -rounding))
 
 
-ROUNDING = arb(2) ** -53
+_to_constants = np.frompyfunc(lambda value, rounding: _constant(float(value), rounding), 2, 1)
 
 
-_to_constants = np.frompyfunc(lambda value: _constant(float(value)), 1, 1)
+def _rounding(dtype: np.dtype[Any]) -> float:
+    """How far a constant of ``dtype`` may be from what was meant; one coarser than the point is a slip, and gets no more than float64."""
+    eps = float(np.finfo(dtype).eps)
+    return max(ROUNDING, eps / 2) if eps <= float(np.finfo(ExactArray.dtype).eps) else ROUNDING
 
 
 def _entry(value: Any) -> arb:
@@ -95,12 +100,12 @@ def lift(value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in "biufO":
         raise NotExact(f"an array of dtype {array.dtype} cannot be made exact", _REAL_ONLY if array.dtype.kind == "c" else "")
-    if array.dtype.kind == "f" and (Work.shake or not Work.rounded):
+    if array.dtype.kind == "f" and (Work.shake or Work.rounded < _rounding(array.dtype)):
         with np.errstate(all="ignore"):
-            long = bool(np.any(array * SHORT % 1))
-            Work.rounded = Work.rounded or long
-            if long and Work.shake:
-                return _as_object(_to_constants(array))
+            if np.any(array * SHORT % 1):
+                Work.rounded = max(Work.rounded, _rounding(array.dtype))
+                if Work.shake:
+                    return _as_object(_to_constants(array, _rounding(array.dtype)))
     if array.dtype == FLOAT64 and np.isfinite(array).all():
         return _as_object(_finite_to_balls(array))
     if array.dtype == np.longdouble and np.longdouble is not np.float64:

@@ -166,7 +166,7 @@ class Exactly:
     """The subject at one point in balls, evaluated at most once for every number of bits.
 
     ``steps`` and ``backward_steps`` count the roundings on the way to the value and to the
-    gradients (which start from the value); ``rounded`` tells of constants that may be rounded.
+    gradients (which start from the value); ``rounded`` is how coarsely constants may be rounded, relatively.
     ``dtype`` is the one that exact arrays say they have, so that code which asks takes the way that
     it takes in floats.
     """
@@ -176,7 +176,7 @@ class Exactly:
         self.moving = moving(subject, primals)
         self.primals = [exact(p) if isinstance(p, np.ndarray) and p.dtype.kind == "f" else p for p in primals]
         self.cotangents = [exact(c) for c in cotangents]
-        self.steps, self.backward_steps, self.rounded, self.shake = 0, 0, False, 0
+        self.steps, self.backward_steps, self.rounded, self.shake = 0, 0, 0.0, 0
         self._values: dict[int, tuple[Any, ...]] = {}
         self._gradients: dict[int, tuple[Any, ...]] = {}
 
@@ -192,17 +192,17 @@ class Exactly:
 
     def value(self) -> tuple[Any, ...]:
         if ctx.prec not in self._values:
-            Work.steps, Work.rounded = 0, False
+            Work.steps, Work.rounded = 0, 0.0
             self._values[ctx.prec] = self.at(self.primals)
-            self.steps, self.rounded = Work.steps, self.rounded or Work.rounded
+            self.steps, self.rounded = Work.steps, max(self.rounded, Work.rounded)
         return self._values[ctx.prec]
 
     def gradient(self) -> tuple[Any, ...]:
         if ctx.prec not in self._gradients:
             outputs = self.value()
-            Work.steps, Work.rounded = 0, False
+            Work.steps, Work.rounded = 0, 0.0
             self._gradients[ctx.prec] = self.gradient_at(self.primals, self.cotangents, outputs)
-            self.backward_steps, self.rounded = self.steps + Work.steps, self.rounded or Work.rounded
+            self.backward_steps, self.rounded = self.steps + Work.steps, max(self.rounded, Work.rounded)
         return self._gradients[ctx.prec]
 
     def value_at(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
