@@ -132,6 +132,9 @@ FIRST_STEP = 2.0**-13 * 1.189207115002721
 bound the square, 2^-26 and a small factor, and the rounding error EPS over it, 2^-39. It is no power of two, so that
 values with few bits come from code that works with few, and not by chance."""
 
+FARTHEST = 2.0**6
+"""Times FIRST_STEP: the fourth power of the step, the truncation error, is then 2^-28, a quarter of FLOAT_TOLERANCE."""
+
 STEP_CHANGE = 8.0
 """By which the step grows where rounding dominates the bound, and shrinks where truncation does, or a kink or an edge is near."""
 
@@ -146,6 +149,11 @@ NOISE = 2.0
 
 DWARFED = 2.0**-10
 """Share of the largest term of a sum of floats: smaller ones are summed by themselves, with such as are of like size."""
+
+EVENED = (2.0**-14, 2.0**6)
+"""How much less, and more, than its own scale an entry may move so that all terms of a sum of floats have like sizes. The
+first leaves it FIRST_STEP * 2^-14 = 2^-27 of its size, of which a rounding takes 2^-25; the second makes that 2^-7,
+whose fourth power, the truncation error, is 2^-28."""
 
 LEAST_SCALE = 2.0**-10
 """Share of the median entry: the scale of smaller ones, for which a step relative to themselves would vanish beside the others."""

@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.accuracy import to_float
-from gradcheck.bounds import DWARFED, FIRST_STEP, FLOAT_TOLERANCE, LARGE_ERROR, MOST_LOOKS, MOST_WRONG
+from gradcheck.bounds import DWARFED, EVENED, FIRST_STEP, FLOAT_TOLERANCE, LARGE_ERROR, MOST_LOOKS, MOST_WRONG
 from gradcheck.compare import Agreement, near
 from gradcheck.entries import compare, furthest, positions
 from gradcheck.exact.array import lift
@@ -105,7 +105,8 @@ def _gradient(
     name, shape = subject.arguments[k], np.shape(primals[k])
     gradient = None if given is None else np.asarray(given, dtype=np.float64)
     fits = gradient is not None and gradient.shape == shape
-    direction = _direction(point.direction(name), gradient if fits else None) * scaled(primals[k])
+    fitting = gradient if fits else None
+    direction = _direction(point.direction(name), fitting) * _evened(scaled(primals[k]), fitting)
     lines = _Lines(subject, primals, here, floats.cotangents, k)
     terms = gradient * direction if gradient is not None and fits else np.zeros(shape)
     whole = lines.along(terms, direction, fits)
@@ -181,8 +182,14 @@ class _Along:
 
     @property
     def detects(self) -> float:
-        """The smallest relative error of an entry that would have shown."""
-        return (FLOAT_TOLERANCE * self.scale + 2 * self.found.bound) / self.smallest if self.smallest else math.inf
+        """The smallest relative error of an entry that would not have passed."""
+        shows = (FLOAT_TOLERANCE * self.scale + 2 * self.found.bound) / self.smallest if self.smallest else math.inf
+        return min(shows, LARGE_ERROR) if self.rules_out <= LARGE_ERROR else shows
+
+    @property
+    def rules_out(self) -> float:
+        """The smallest relative error that no entry can have, unless errors cancel: a larger one would have made the difference larger."""
+        return (self.difference + 2 * self.found.bound) / self.smallest if self.smallest else math.inf
 
     @property
     def outcome(self) -> Agreement:
@@ -192,7 +199,7 @@ class _Along:
             return "undecided"
         if self.difference > tolerance + 2 * bound and (math.isfinite(bound) or self.found.kink):
             return "different"
-        sure = self.detects <= LARGE_ERROR if self.smallest else math.isfinite(bound)
+        sure = self.rules_out <= LARGE_ERROR if self.smallest else math.isfinite(bound)
         return "equal" if self.difference <= tolerance + bound and sure else "undecided"
 
     @property
@@ -246,6 +253,16 @@ def _entry_by_entry(
 def _direction(random: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:
     """``random`` magnitudes with the signs of the claimed gradient: its terms do not cancel, so that none hides another's error."""
     return random if claimed is None else np.where(claimed != 0, np.copysign(random, claimed), random)
+
+
+def _evened(scales: np.ndarray, claimed: np.ndarray | None) -> np.ndarray:
+    """``scales`` that make terms of like size: entries with large slopes move less, such with small ones more, within EVENED."""
+    sizes = np.zeros(0) if claimed is None else np.abs(claimed * scales)
+    some = np.isfinite(sizes) & (sizes > 0)
+    if not some.any():
+        return scales
+    target = min(float(np.median(sizes[some])), float(np.min(sizes[some])) * EVENED[1])
+    return np.asarray(scales * np.clip(target / np.where(some, sizes, target), *EVENED))
 
 
 def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
@@ -316,8 +333,9 @@ class _Lines:
         """The slope along ``direction`` beside the claimed one, of ``terms``; sought without it unless it is ``expected``."""
         total, sizes = float(np.sum(terms)), np.abs(terms)
         size = float(np.sum(sizes))
-        found = self.slope(direction, FLOAT_TOLERANCE * size if size else None, total if expected else None)
-        return _Along(total, size, float(np.min(sizes[sizes > 0], initial=math.inf)) if size else 0.0, found)
+        smallest = float(np.min(sizes[sizes > 0], initial=math.inf)) if size else 0.0
+        wanted = max(FLOAT_TOLERANCE * size, LARGE_ERROR * smallest / 4)  # a quarter, for the bound counts twice
+        return _Along(total, size, smallest, self.slope(direction, wanted or None, total if expected else None))
 
     def _alone(self, unit: np.ndarray, size: float, own: float) -> tuple[Difference, Difference, float]:
         """The slopes of one entry, for the cotangents and for ones, and how far it moves for t = 1: by less if that leaves the domain."""

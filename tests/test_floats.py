@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import gradcheck
-from gradcheck.bounds import FLOAT_TOLERANCE, MOST_LOOKS
+from gradcheck.bounds import FLOAT_TOLERANCE, LARGE_ERROR, MOST_LOOKS
 from gradcheck.floats import float_gradients, float_values
 from gradcheck.gradients import GradientEvidence
 from gradcheck.points import Point
@@ -201,11 +201,42 @@ def test_entries_that_are_dwarfed_by_others_are_not_passed_unseen() -> None:
     assert gradcheck.check(squares, lambda dy, x: 2 * dy * x, np.array([1.0, -2.0, 0.0])).passed
 
 
-def test_many_entries_pass_with_what_the_smallest_hides() -> None:
-    x = np.random.default_rng(0).standard_normal(5000)
-    found = measured(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
-    assert found.agreement == "equal"
-    assert found.detects < 1e-6  # each entry against the output at its own place
+MANY = {
+    "elementwise": (np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2)),
+    "dense": (lambda x: np.tanh(x * np.mean(x)), lambda dy, x: _dense_vjp(dy, x)),
+}
+
+
+def _dense_vjp(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    g = dy * (1 - np.tanh(x * np.mean(x)) ** 2)
+    return g * np.mean(x) + np.mean(g * x)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_entries_take_five_forwards_and_rule_out_a_hundredth_in_each(name: str) -> None:
+    forward, vjp = MANY[name]
+    x = np.random.default_rng(0).standard_normal(20_000)
+    calls = []
+    found = measured(lambda x: calls.append(1) or forward(x), vjp, x)
+    assert (found.agreement, len(calls)) == ("equal", 5 + 2)  # two are the run in the dtype of the point, for determinism
+    assert found.detects < LARGE_ERROR
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("rank", [0, 1000])
+def test_one_wrong_entry_among_many_shows_however_small(name: str, rank: int) -> None:
+    forward, vjp = MANY[name]
+    x = np.random.default_rng(0).standard_normal(2000)
+    factor = np.ones_like(x)
+    factor[np.argsort(np.abs(vjp(np.ones_like(x), x)))[rank]] = 1 + 2 * LARGE_ERROR
+    assert measured(forward, lambda dy, x: vjp(dy, x) * factor, x).agreement == "different"
+
+
+def test_errors_that_would_cancel_in_terms_of_one_size_show() -> None:
+    x = np.random.default_rng(0).standard_normal(2000)
+    factor = 1 + 1e-4 * np.sign(np.arange(2000) % 2 - 0.5)
+    forward, vjp = MANY["elementwise"]
+    assert measured(forward, lambda dy, x: vjp(dy, x) * factor, x).agreement == "different"
 
 
 def hidden(c: np.ndarray, x: np.ndarray, factor: np.ndarray) -> Any:

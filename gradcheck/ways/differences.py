@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.bounds import FIRST_STEP, FLOAT_TOLERANCE, KINK_STAYS, LEAST_SCALE, MOST_STEPS, NOISE, STEP_CHANGE, STEP_RANGE
+from gradcheck.bounds import FARTHEST, FIRST_STEP, FLOAT_TOLERANCE, KINK_STAYS, LEAST_SCALE, MOST_STEPS, NOISE, STEP_CHANGE, STEP_RANGE
 from gradcheck.ways import Slope
 
 EPS = float(np.finfo(np.float64).eps)
@@ -141,14 +141,14 @@ def slope(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None = N
     One step is enough if it confirms what is ``expected``. Otherwise a slope is believed as far as one with
     another step confirms it.
     """
-    found = [difference(line, cotangents, FIRST_STEP)]
+    found = [difference(line, cotangents, _first_step(line, cotangents, wanted))]
     best = found[0] if expected is not None else None
     for _ in range(MOST_STEPS - 1):
         target = FLOAT_TOLERANCE * abs(found[-1].value) if wanted is None else wanted
         if best is not None and best.bound <= target and (len(found) > 1 or abs(best.value - (expected or 0.0)) <= best.bound + target):
             return best
         step = _next(found)
-        if step is None:
+        if step is None or _enclosed(found):
             break
         found.append(difference(line, cotangents, step))
         best = confirmed(found)
@@ -159,12 +159,30 @@ def slope(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None = N
     return best
 
 
+def _first_step(line: Line, cotangents: Sequence[np.ndarray], wanted: float | None) -> float:
+    """FIRST_STEP, or as much longer, up to FARTHEST times, as brings the noise to expect down to half of ``wanted``."""
+    if not wanted:
+        return FIRST_STEP
+    with np.errstate(all="ignore"):
+        rounding = EPS * float(sum(np.sum(np.abs(v * y)) for v, y in zip(cotangents, line.at(0.0), strict=True)))
+    longer = 2 * 3 * NOISE * rounding / (FIRST_STEP * wanted)
+    return FIRST_STEP * min(max(longer, 1.0), FARTHEST) if math.isfinite(longer) else FIRST_STEP
+
+
 def _next(found: Sequence[Difference]) -> float | None:
     """The step to try next: larger where noise dominates the last, else smaller; None at the end of STEP_RANGE."""
     last, tried = found[-1], [d.step for d in found]
     larger, smaller = max(tried) * STEP_CHANGE, min(tried) / STEP_CHANGE
     first, second = (larger, smaller) if last.truncation < last.noise and not last.kink else (smaller, larger)
     return next((step for step in (first, second) if STEP_RANGE[0] <= step <= STEP_RANGE[1]), None)
+
+
+def _enclosed(found: Sequence[Difference]) -> bool:
+    """Whether two neighbouring steps have the best between them: the shorter has more noise than truncation, the longer less."""
+    if any(d.kink or not math.isfinite(d.bound) for d in found):
+        return False
+    noisy = max((d.step for d in found if d.noise > d.truncation), default=0.0)
+    return any(d.step <= 1.5 * STEP_CHANGE * noisy for d in found if d.truncation > d.noise)
 
 
 def confirmed(found: Sequence[Difference]) -> Difference:
