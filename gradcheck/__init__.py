@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "check": "gradcheck.api",
+    "critical_point": "gradcheck.critical",
+    "CriticalPoint": "gradcheck.critical",
     "spec": "gradcheck.function_spec",
     "FunctionSpec": "gradcheck.function_spec",
     "implements": "gradcheck.subject",
@@ -28,6 +30,7 @@ _HOME = {
     "Option": "gradcheck.domains",
     "Gradients": "gradcheck.domains",
     "optimizer": "gradcheck.trajectory",
+    "hvp": "gradcheck.second_order",
     "Finding": "gradcheck.findings",
     "Result": "gradcheck.findings",
     "Severity": "gradcheck.findings",
@@ -38,6 +41,7 @@ _HOME = {
 
 __all__ = [
     "CheckFailed",
+    "CriticalPoint",
     "Finding",
     "FunctionSpec",
     "GradcheckError",
@@ -55,7 +59,9 @@ __all__ = [
     "__version__",
     "at_most",
     "check",
+    "critical_point",
     "equal",
+    "hvp",
     "implements",
     "optimizer",
     "spec",
@@ -63,11 +69,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gradcheck.api import check
+    from gradcheck.critical import CriticalPoint, critical_point
     from gradcheck.domains import Gradients, Labels, Mask, OneHot, Option, Real, Sign, Simplex
     from gradcheck.errors import CheckFailed, GradcheckError
     from gradcheck.findings import Finding, Result, Severity, Verdict
     from gradcheck.function_spec import FunctionSpec, spec
     from gradcheck.relations import at_most, equal
+    from gradcheck.second_order import hvp
     from gradcheck.subject import implements
     from gradcheck.trajectory import optimizer
 

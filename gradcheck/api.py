@@ -19,7 +19,7 @@ from gradcheck.evidence import gather
 from gradcheck.examine import Settings, Tally, conclude, examine, finding
 from gradcheck.findings import Result
 from gradcheck.points import Point
-from gradcheck.rules import codes, match
+from gradcheck.rules import codes, match, shown_as
 from gradcheck.rules.gradient import right_gradients
 from gradcheck.state import generators_kept, kept
 from gradcheck.subject import NumpyPair, Subject, TorchCallable, bind, label, reference
@@ -42,6 +42,7 @@ def check(
     examples: int = 100,
     seed: int = 0,
     cotangent: Any = None,
+    order: int = 1,
     select: str | Sequence[str] = (),
     ignore: str | Sequence[str] = (),
 ) -> Result:
@@ -60,6 +61,10 @@ def check(
     ``check(spec="softmax", forward=..., vjp=...)`` draws ``examples`` points from the spec and
     compares with its torch reference too; without ``vjp``, ``forward`` is a torch callable.
 
+    ``order=2`` checks a second derivative, and reports it as G113: ``check(gradient, hvp, *primals, order=2)`` that
+    ``hvp(v, *primals)`` is the product of v with the derivative of ``gradient(*primals)``; ``check(function, *tensors,
+    order=2)`` that the backward of a torch callable can be differentiated again, by the tensors and by the cotangent.
+
     ``cotangent`` (an array, or a tuple of them for several outputs) replaces the random one;
     ``select`` and ``ignore`` are codes or prefixes of codes, such as "G" or ("G", "N101"); where
     no N counts, the mathematics alone is looked at.
@@ -68,6 +73,8 @@ def check(
     for name, value, smallest in (("examples", examples, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or value < smallest:
             raise UsageError(f"check(): {name}={value!r}; give a whole number, at least {smallest}")
+    if order not in (1, 2) or (order == 2 and spec is not None):
+        raise UsageError(f"check(): order={order!r}; give 1 or 2, and 2 only without spec= (a page with an hvp has a spec of its own)")
     settings = Settings(examples, seed, _codes("check(): select", select), _codes("check(): ignore", ignore))
     if spec is not None:
         if args or forward is None:
@@ -81,9 +88,9 @@ def check(
     if any(_is_tensor(v) for v in rest):
         if not _is_tensor(rest[0]) and callable(rest[0]):
             raise UsageError("check(forward, vjp, *primals) takes arrays, not tensors; give tensor.numpy(), or a torch function alone")
-        subject, point = _torch(given[0], rest, seed)
+        subject, point = (_torch if order == 1 else _torch_twice)(given[0], rest, seed)
     elif rest and callable(rest[0]):
-        subject, point = _pair(given[0], rest[0], rest[1:], seed)
+        subject, point = _pair(given[0], rest[0], rest[1:], seed, order)
     else:
         raise UsageError(f"check() was given a function but neither a vjp nor tensors; {_USAGE}")
     if cotangent is not None:
@@ -127,7 +134,7 @@ def _names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     return tuple(named[:count]) if len(named) >= count else tuple(f"primal {i}" for i in range(count))
 
 
-def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequence[Any], seed: int, order: int) -> tuple[Subject, Point]:
     if not primals:
         raise UsageError(f"check(forward, vjp) needs primals, the point to check at; {_USAGE}")
     bare = not any(isinstance(p, (np.ndarray, np.generic)) for p in primals)
@@ -144,7 +151,7 @@ def _pair(forward: Callable[..., Any], vjp: Callable[..., Any], primals: Sequenc
         {n: v.astype(dtype) if f else v for n, v, f in zip(names, values, floating, strict=True)}, dtype.name, seed, origin="given"
     )
     differentiable = tuple(n for n, f in zip(names, floating, strict=True) if f)
-    return NumpyPair(label(forward, "forward"), forward, vjp, names, differentiable), point
+    return NumpyPair(label(forward, "forward"), forward, vjp, names, differentiable, order=order), point
 
 
 def _other(name: str, value: Any) -> str:
@@ -154,7 +161,7 @@ def _other(name: str, value: Any) -> str:
     return f"{kind}, give np.asarray({name if name.isidentifier() else 'it'}, dtype=float)" if can_float else kind
 
 
-def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[TorchCallable, Point]:
     import torch
 
     owner = getattr(given, "__self__", None)
@@ -180,6 +187,23 @@ def _torch(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point
     differentiable = tuple(n for n, w in zip(names, wanted, strict=True) if w)
     subject = TorchCallable(label(given, type(given).__name__), function, names, differentiable)
     return subject, Point(arrays, dtype.name, seed, origin="given")
+
+
+@generators_kept()
+def _torch_twice(given: Any, values: Sequence[Any], seed: int) -> tuple[Subject, Point]:
+    """The gradient of a torch callable as a torch callable, its cotangents being arguments too."""
+    from gradcheck.second_order import torch_vjp
+
+    subject, point = _torch(given, values, seed)
+    with kept(subject.functions):
+        outputs = run(subject, point).outputs
+    names = tuple(f"cotangent {j}" if len(outputs) > 1 else "cotangent" for j in range(len(outputs)))
+    rng = np.random.default_rng((point.seed, 5))
+    cotangents = {n: rng.standard_normal(o.shape).astype(point.dtype) for n, o in zip(names, outputs, strict=True)}
+    wanted = [k for k, name in enumerate(subject.arguments) if name in subject.differentiable]
+    function = torch_vjp(subject.function, wanted, len(subject.arguments))
+    twice = TorchCallable(f"{subject.name}, its gradient", function, subject.arguments + names, subject.differentiable + names, order=2)
+    return twice, replace(point, primals={**point.primals, **cotangents})
 
 
 def _torch_dtypes() -> tuple[Any, ...]:
@@ -216,6 +240,6 @@ def _at(subject: Subject, point: Point, settings: Settings) -> Result:
             nearby = gather(subject, other, parts=frozenset({"gradients"}))
             sightings.add(other, [m for m in match(nearby) if m.group in rivals], right_gradients(nearby))
     here = {m.key: m for m in matches}
-    concluded = [(m, cause) for _, m, cause in sightings.conclusions() if settings.counts(m.code)]
+    concluded = [(m, cause) for _, m, cause in sightings.conclusions() if settings.counts(shown_as(m.code, subject.order))]
     found = [finding(subject, point, here.get(m.key, m), cause, replayable=False) for m, cause in concluded]
     return conclude(subject, tally, found, kind="submission", spec=None, seconds=time.perf_counter() - started)

@@ -20,7 +20,7 @@ from gradcheck.evidence import ALL, Evidence, gather
 from gradcheck.findings import Finding, Result, Severity, Verdict
 from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
-from gradcheck.rules import Match, match, rules
+from gradcheck.rules import Match, match, rules, shown_as
 from gradcheck.rules.gradient import right_gradients
 from gradcheck.state import generators_kept, kept
 from gradcheck.subject import Subject
@@ -144,12 +144,12 @@ def examine(
     strategy = points(spec)
     _explore(strategy, visit, settings.examples, settings.seed)
     for further in range(1, LONGER_SEARCH):
-        if exhibit is None or set(exhibit.expects) <= {m.code for _, m, _ in sightings.conclusions()}:
+        if exhibit is None or set(exhibit.expects) <= {shown_as(m.code, subject.order) for _, m, _ in sightings.conclusions()}:
             break
         _explore(strategy, visit, settings.examples, settings.seed + further)
     found = []
     for point, m, cause in sightings.conclusions():
-        if not settings.counts(m.code):
+        if not settings.counts(shown_as(m.code, subject.order)):
             continue
         shown, smaller = _shrink(strategy, m, look, memory, settings, SHRINK_BUDGET if exhibit is None else SHOW_BUDGET) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
@@ -267,7 +267,9 @@ def _parts(m: Match) -> frozenset[str]:
 
 def finding(subject: Subject, point: Point, m: Match, cause: str, replayable: bool = True) -> Finding:
     """The finding that ``m`` at ``point`` makes; ``cause`` is what held at every point."""
-    entry = rules()[m.code]
+    entry, cause = rules()[shown_as(m.code, subject.order)], cause or m.cause
+    if entry.code != m.code:
+        cause = f"{rules()[m.code].title}{cause and f': {cause}'}"
     _, forward_line, backward_line = subject.location
     backward = (
         m.code[0] == "G" or m.code == "S102" or m.measured.get("stage") == "backward" or (m.argument is not None and m.code[0] == "N")
@@ -279,7 +281,7 @@ def finding(subject: Subject, point: Point, m: Match, cause: str, replayable: bo
     identity = _short(f"{subject.name} {m.code} {m.argument} {example.digest()}") if replayable else ""
     measured = {k: v for k, v in m.measured.items() if k != "line"}
     return Finding(
-        m.code, entry.title, entry.severity, m.message, m.argument, cause or m.cause, m.suspect, line, example, measured,
+        entry.code, entry.title, entry.severity, m.message, m.argument, cause, m.suspect, line, example, measured,
         f"gradcheck replay {identity}" if replayable else "", identity,
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ class Exhibit:
 class FunctionSpec:
     """One function of a catalog; built by ``spec`` and its satellite decorators.
 
-    ``stored`` tells that each result along the first axis is made from the one before.
+    ``stored`` tells that each result along the first axis is made from the one before; ``order`` is 2 if the forward is a gradient itself.
     """
 
     name: str
@@ -83,6 +83,7 @@ class FunctionSpec:
     laws: list[Law] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
     stored: bool = False
+    order: int = 1
 
     @property
     def doc(self) -> str:

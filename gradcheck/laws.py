@@ -34,7 +34,7 @@ class LawEvidence:
 def judge_law(subject: Subject, law: Any, point: Point) -> LawEvidence:
     """The law's relations at ``point``, in balls."""
 
-    line = law.body.__code__.co_firstlineno
+    line = inspect.unwrap(law.body).__code__.co_firstlineno
     known = {**point.primals, **point.extras}
     names = list(inspect.signature(law.body).parameters)[1:]
     where = places((law.body,))

@@ -62,6 +62,10 @@ class Subject(Protocol):
         """Whether each result along the first axis is made from the one before."""
 
     @property
+    def order(self) -> int:
+        """Of what is checked: 1 for a gradient, 2 for the derivative of one."""
+
+    @property
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """What is called; the objects behind may have a state."""
 
@@ -86,6 +90,7 @@ class NumpyPair:
     convention: str = "numpy pair"
     also: tuple[Callable[..., Any], ...] = ()
     stored: bool = False
+    order: int = 1
 
     @property
     def location(self) -> tuple[str, int | None, int | None]:
@@ -143,6 +148,7 @@ class TorchCallable:
     differentiable: tuple[str, ...]
     convention: str = "torch callable"
     stored: bool = False
+    order: int = 1
 
     @property
     def location(self) -> tuple[str, int | None, int | None]:
@@ -373,7 +379,7 @@ def house(spec: FunctionSpec) -> NumpyPair:
 def _pair(
     spec: FunctionSpec, name: str, forward: Callable[..., Any], backward: Callable[..., Any] | None, convention: str, also: Any = ()
 ) -> NumpyPair:
-    return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable, convention, also, spec.stored)
+    return NumpyPair(name, forward, backward, tuple(spec.arguments), spec.differentiable, convention, also, spec.stored, spec.order)
 
 
 def on_show(spec: FunctionSpec, exhibit: Exhibit) -> NumpyPair:

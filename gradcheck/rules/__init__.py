@@ -110,10 +110,18 @@ def codes(words: Iterable[str], where: str) -> tuple[str, ...]:
 
 ORDER = (
     "R101", "R104", "V104", "V102", "V101", "V103",
-    "G112", "G105", "G106", "G107", "G103", "G104", "G111", "G102", "G109", "G101", "G115",
+    "G112", "G105", "G106", "G107", "G103", "G104", "G111", "G102", "G109", "G101", "G113", "G115",
     "N101", "N102", "N103", "N104", "N110", "S101", "S102", "S104", "S105",
 )  # fmt: skip
 """From the most telling explanation to the least, and the order in which findings are shown."""
+
+
+SECOND_DERIVATIVE = "G113"
+
+
+def shown_as(code: str, order: int) -> str:
+    """The code under which a match is reported: whatever is wrong with a derivative of order 2 is G113, the rest its cause."""
+    return SECOND_DERIVATIVE if order == 2 and code[0] == "G" and code != "G115" else code
 
 
 def rank(code: str) -> int:

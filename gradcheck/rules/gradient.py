@@ -440,6 +440,27 @@ def gradient_missing(evidence: Evidence) -> Iterator[Match]:
             yield _explain("G112", g, f"the gradient of {g.argument} is zero", cause="it is never computed, or a mask is empty")
 
 
+@rule("G113", "second derivative")
+def second_derivative(evidence: Evidence) -> Iterator[Match]:
+    """The derivative of a gradient, a Hessian-vector product, is wrong: whatever rule of this family tells so, it is reported as G113.
+
+    Why: Newton's method, influence functions, gradient penalties and meta-learning differentiate a backward again. A
+    ``torch.autograd.Function`` whose backward saves what it should compute, or leaves autograd, gives a wrong second
+    derivative, or zero, without a word. The cause says what the first derivative's rules say of it.
+
+    Wrong:
+        def hvp(v, x, g):              # of sum(x^3): the gradient is 3 x^2
+            return 3 * x * v
+
+    Right:
+        def hvp(v, x, g):
+            return 6 * x * v
+
+    Source: Pearlmutter, Fast Exact Multiplication by the Hessian, Neural Computation 6 (1994).
+    """
+    return iter(())  # see ``shown_as``
+
+
 @rule("G115", "another convention than the reference at a kink", Severity.NOTE)
 def other_convention(evidence: Evidence) -> Iterator[Match]:
     """At a kink the gradient is a valid subgradient, but not the one that torch takes.
