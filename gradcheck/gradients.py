@@ -42,7 +42,7 @@ from gradcheck.exact.precision import settle
 from gradcheck.localise import Local, localise, slopes
 from gradcheck.points import Point
 from gradcheck.search import looks
-from gradcheck.structure import Blocks, blocks
+from gradcheck.structure import Blocks, blocks, dense
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Place, Range, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
@@ -312,6 +312,23 @@ class _Argument:
         shapes = [lift(y).shape for y in exactly.value()]
         return blocks(along, lift(self.whole), shapes, np.random.default_rng((self.point.seed, 5)))
 
+    def as_dense(self) -> _Argument:
+        """The argument, every entry of which is taken to act on every output."""
+        other = copy.copy(self)
+        other.blocks = dense(int(np.prod(self.shape)), sum(lift(y).size for y in self.exactly.value()))
+        return other
+
+    def stands_alone(self, claimed: np.ndarray, local: Local, wrong: np.ndarray, excused: np.ndarray, bits: int) -> bool:
+        """Whether the ``wrong`` entry that is furthest off has the same slope, and is wrong, when all outputs are looked at.
+
+        Blocks are told by a share of the slopes (KINK_GAP): what acts by less across them is not seen, and may be all of an entry.
+        """
+        exactly, index = self.exactly, furthest(claimed, local.numeric, wrong)
+        place = [int(np.ravel_multi_index(index, self.shape))]
+        with ctx.workprec(bits):
+            alone = localise(exactly.at, exactly.primals, exactly.value(), exactly.cotangents, self.k, self.exponent, None, place)
+            return bool(compare(claimed, alone, excused).wrong[index]) and alone.numeric[index].overlaps(local.numeric[index])
+
     def linear(self, local: Local, mask: np.ndarray, bits: int) -> np.ndarray:
         """``mask`` if its entries add to the slope along any direction what they add to none: no kink touches them; else nothing."""
         if not mask.any():
@@ -396,6 +413,8 @@ def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: i
     if found.claimed.shape != at.shape:
         return replace(evidence, agreement="different", reason="shape")
     excused, verdict = _judged(at, found.claimed, local, bits, some)
+    if verdict.wrong.any() and len(blocks.entries) > 1 and not at.stands_alone(found.claimed, local, verdict.wrong, excused, bits):
+        return _localised(at.as_dense(), evidence, found, bits)
     wrong, worst = verdict.wrong, verdict.error
     evidence = replace(evidence, excused=excused)
     nothing = wrong & np.array([not g.is_finite() for g in found.claimed.flat], dtype=bool).reshape(at.shape)

@@ -94,6 +94,23 @@ def test_a_constant_that_is_coarser_than_the_point_is_found() -> None:
     assert verdict(lambda x: 0.1 * x, lambda x: np.float32(0.1) + 0 * x, x) == "fail"
 
 
+@pytest.mark.parametrize("depth", [50.0, 200.0, 24000.0])
+def test_what_acts_across_blocks_by_next_to_nothing_is_no_wrong_gradient(depth: float) -> None:
+    """The columns look apart, but for what the first does to the second: all there is to its gradient."""
+
+    def forward(x: Any) -> Any:
+        return np.stack([0 * x[:, 0], x[:, 1] + np.exp(x[:, 0] - depth)], axis=1)
+
+    def vjp(dy: Any, x: Any) -> Any:
+        return np.stack([dy[:, 1] * np.exp(x[:, 0] - depth), dy[:, 1]], axis=1)
+
+    x = np.array([[0.5, 1.0], [-0.25, 3.0]])
+    assert gradcheck.check(forward, vjp, x, select="G").passed
+    if depth < 1000:  # beyond, the exponential is below every float, and beyond what differences can tell
+        found = gradcheck.check(forward, lambda dy, x: vjp(dy, x) * np.array([1.001, 1]), x, select="G").findings
+        assert [f.code for f in found] == ["G101"]
+
+
 def test_an_argument_without_an_effect_does_not_hide_what_the_others_show() -> None:
     result = gradcheck.check(lambda x, b: 0 * x + b * b, lambda dy, x, b: (0 * dy, 2 * b * dy), np.ones(3), np.arange(1.0, 4), select="G")
     assert result.passed
