@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,11 +32,11 @@ SHRINK_BUDGET = 300
 SHOW_BUDGET = 12
 """The same for an exhibit, where nobody has to search for the mistake."""
 
-EXHIBIT_SHARE = 4
-"""An exhibit is looked at on this part of the points at a time: what it must show, it shows soon."""
+EXHIBIT_POINTS = 10
+"""An exhibit is looked at on so many points at a time, though on no more than a function is: what it must show, it shows soon."""
 
-LONGER_SEARCH = 32
-"""One that has not shown all it should is searched up to so many times as long."""
+LONGER_SEARCH = 8
+"""One that has not shown all it should is searched on up to so many times the points of a function."""
 
 CLASSICAL_SHARE = 8
 """One point of so many gets a classical float difference too: it decides nothing, and its median error is known from few."""
@@ -148,9 +148,9 @@ def examine(
         sightings.add(point, matches, right_gradients(evidence))
 
     strategy = points(spec)
-    examples = settings.examples if exhibit is None else -(-settings.examples // EXHIBIT_SHARE)
+    examples = settings.examples if exhibit is None else min(EXHIBIT_POINTS, settings.examples)
     _explore(strategy, visit, examples, settings.seed)
-    for further in range(1, LONGER_SEARCH):
+    for further in range(1, LONGER_SEARCH * settings.examples // examples):
         if exhibit is None or set(exhibit.expects) <= {shown_as(m.code, subject.order) for _, m, _ in sightings.conclusions()}:
             break
         _explore(strategy, visit, examples, settings.seed + further)
@@ -249,7 +249,7 @@ def _shrink(
         digest = _digest(point)
         if digest not in memory:
             if spent >= budget:
-                return
+                raise _Enough
             spent += 1
             memory[digest] = look(point, parts)[1]
         seen = again(memory[digest], first)
@@ -257,11 +257,13 @@ def _shrink(
             best[:] = [(point, seen)]
             raise defect
 
-    try:
+    with suppress(defect, _Enough):
         _explore(strategy, body, settings.examples, settings.seed, shrink=True)
-    except defect:
-        return best[0]
-    return None
+    return best[0] if best else None
+
+
+class _Enough(BaseException):
+    """The budget is spent. No ``Exception``, which Hypothesis would take for another failure and shrink as well."""
 
 
 def _parts(m: Match) -> frozenset[str]:

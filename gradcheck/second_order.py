@@ -42,7 +42,7 @@ def _declare(spec: FunctionSpec, body: Callable[..., Any]) -> FunctionSpec:
         f"{spec.name}_hvp",
         spec.family,
         dict(spec.arguments),
-        gradient_of(spec.forward, spec.backward),
+        gradient_of(spec.forward, spec.backward, _doc(spec, body)),
         torch_vjp(spec.torch, [k for k, name in enumerate(spec.arguments) if name in spec.differentiable], len(spec.arguments)),
         spec.dtypes,
         backward=body,
@@ -52,7 +52,12 @@ def _declare(spec: FunctionSpec, body: Callable[..., Any]) -> FunctionSpec:
     return define(made, body)
 
 
-def gradient_of(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
+def _doc(spec: FunctionSpec, body: Callable[..., Any]) -> str:
+    own = inspect.getdoc(body)
+    return own or f"The product of the Hessian of {spec.name} with a vector.\n\nThe forward is the gradient, the vjp the product: see {spec.name}."
+
+
+def gradient_of(forward: Callable[..., Any], backward: Callable[..., Any], doc: str) -> Callable[..., Any]:
     """The gradient of a scalar ``forward``, by its vjp."""
 
     @functools.wraps(backward)
@@ -62,6 +67,7 @@ def gradient_of(forward: Callable[..., Any], backward: Callable[..., Any]) -> Ca
             raise SpecError(f"{where(forward)}: only a scalar function has a Hessian; this one returned the shape {np.shape(y)}")
         return backward(1.0, *primals, y)
 
+    gradient.__doc__ = doc
     return gradient
 
 

@@ -15,6 +15,11 @@ def reduce(losses, reduction):
     return np.mean(losses) if reduction == "mean" else np.sum(losses)
 
 
+def torch_reduced(losses, reduction):
+    """``reduce`` for tensors, for references that are composed of torch primitives."""
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
 def share(dy, count, reduction):
     """What each of ``count`` losses receives of the cotangent ``dy`` of their reduction."""
     return dy / count if reduction == "mean" else dy
@@ -30,6 +35,11 @@ def unbroadcast(gradient, shape):
 def sigmoid(x):
     """1 / (1 + e^-x) without overflow, e^x where that is tiny."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+def softplus(x):
+    """log(1 + e^x) without overflow, e^x where that is tiny."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def softmax_less(x, chosen):

@@ -12,7 +12,7 @@ from gradcheck.specs._shared import EVERY
 from gradcheck.specs.rectifiers import relu
 from scipy.special import erf, log_ndtr
 
-from gradcheck import Real, at_most, equal, spec
+from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
 
 
@@ -82,6 +82,49 @@ def _(f, z=Real("*s", upto=8)):
 @logit.law("its exponential is the odds p / (1 - p)")
 def _(f, p):
     return equal(np.exp(f(p)) * (1 - p), p)
+
+
+@spec(
+    "logit_eps",
+    family="activation",
+    p=Real("*s", kinks=(1e-6, 0.125, 0.875)),
+    eps=Option(1e-6, 0.125),
+    torch=lambda p, eps: torch.logit(p, eps),
+)
+def logit_eps(p, eps):
+    """log(q / (1 - q)), q being p kept between eps and 1 - eps.
+
+    Elementwise on any shape, for all real p. Derivative: 1 / (p (1 - p)) strictly between the
+    bounds, else 0; at a bound every value between these two is a subgradient, and the former is
+    taken, as torch does. Since 1 - eps rounds, it is the distance from the nearer of 0 and 1 that
+    is kept above eps. Source: the documentation of torch.logit.
+    """
+    near = np.maximum(np.minimum(p, 1 - p), eps)
+    size = np.log(near) - np.log1p(-near)
+    return np.where(p < 0.5, size, -size)
+
+
+@logit_eps.vjp
+def _(dy, p, eps, y):
+    near = np.minimum(p, 1 - p)
+    kept = np.maximum(near, eps)
+    return np.where(near >= eps, dy / kept / (1 - kept), 0)
+
+
+@logit_eps.law("is logit between the bounds, and stays at them beyond")
+def _(f, eps, inner=Real("*s", low=0.125, high=0.875), beyond=Real("*s", low=1)):
+    return equal(f(inner, eps), logit(inner)), equal(f(beyond, eps), np.log(1 - eps) - np.log(eps))
+
+
+@logit_eps.law("logit(1 - p) = -logit(p)")
+def _(f, p, eps):
+    return equal(f(1 - p, eps), -f(p, eps))
+
+
+@logit_eps.exhibit("backward without the bounds", expects="G101", part="vjp")
+def _(dy, p, eps, y):
+    kept = np.maximum(np.minimum(p, 1 - p), eps)
+    return dy / kept / (1 - kept)
 
 
 @spec("tanh", family="activation", x=Real("*s", upto=np.inf), dtypes=EVERY, torch=lambda x: torch.tanh(x))
@@ -204,37 +247,6 @@ def _(x):
     return x * (1 + np.tanh(GELU_RATE * (x + GELU_CUBIC * x**3))) / 2
 
 
-@spec("silu", family="activation", x=Real("*s", upto=np.inf), dtypes=EVERY, torch=lambda x: torch.nn.functional.silu(x))
-def silu(x):
-    """x s(x), s the sigmoid; also called swish.
-
-    Elementwise on any shape, for all real x. Derivative: s(x) (1 + x s(-x)), 0 at x = -1.2785,
-    where the function has its least value, -0.2785.
-    Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units (2017), arXiv:1702.03118.
-    """
-    return x * sigmoid(x)
-
-
-@silu.vjp
-def _(dy, x, y):
-    return dy * sigmoid(x) * (1 + x * sigmoid(-x))
-
-
-@silu.law("silu(x) - silu(-x) = x")
-def _(f, x):
-    return equal(f(x) - f(-x), x)
-
-
-@silu.law("lies between -0.2785 and relu")
-def _(f, x):
-    return at_most(-0.2785, f(x)), at_most(f(x), relu(x))
-
-
-@silu.law("is not monotone: it falls from the far left down to -2, then to its minimum")
-def _(f, far=Real("*s", low=2, upto=1e4)):
-    return at_most(f(-2 * np.ones_like(far)), f(-far)), at_most(f(-1.2785 * np.ones_like(far)), f(-2 * np.ones_like(far)))
-
-
 @spec(
     "softplus",
     family="activation",
@@ -277,3 +289,165 @@ def _(f, x):
 @softplus.exhibit("log of 1 + e^x as it stands", expects=("N101", "N104"))
 def _(x):
     return np.log(1 + np.exp(x))
+
+
+@spec(
+    "softplus_beta",
+    family="activation",
+    x=Real("*s", upto=np.inf),
+    beta=Option(1.0, 2.0, 0.5),
+    threshold=Option(20.0, 1000.0),
+    torch=lambda x, beta, threshold: torch.nn.functional.softplus(x, beta, threshold),
+)
+def softplus_beta(x, beta, threshold):
+    """log(1 + e^(beta x)) / beta where beta x <= threshold, else x: softplus as torch has it.
+
+    Elementwise on any shape, for all real x. The larger beta, the nearer to relu. Derivative: the
+    sigmoid of beta x, and 1 beyond the threshold, where the function jumps by e^-threshold / beta.
+    Source: the documentation of torch.nn.Softplus.
+    """
+    smooth = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x) * beta)) / beta
+    return np.where(x * beta > threshold, x, smooth)
+
+
+@softplus_beta.vjp
+def _(dy, x, beta, threshold, y):
+    return np.where(x * beta > threshold, dy, dy * sigmoid(x * beta))
+
+
+@softplus_beta.law("below the threshold it is softplus(beta x) / beta")
+def _(f, beta, threshold, z=Real("*s", upto=8)):
+    return equal(f(z, beta, threshold) * beta, softplus(z * beta))
+
+
+@softplus_beta.law("above relu, by at most log(2) / beta")
+def _(f, x, beta, threshold):
+    gap = f(x, beta, threshold) - relu(x)
+    return at_most(0, gap), at_most(gap * beta, np.log(2))
+
+
+@softplus_beta.exhibit("the division by beta forgotten", expects="V101")
+def _(x, beta, threshold):
+    smooth = np.maximum(x * beta, 0) + np.log1p(np.exp(-np.abs(x) * beta))
+    return np.where(x * beta > threshold, x, smooth)
+
+
+@spec(
+    "logsigmoid",
+    family="activation",
+    x=Real("*s", upto=np.inf),
+    dtypes=EVERY,
+    torch=lambda x: torch.nn.functional.logsigmoid(x),
+)
+def logsigmoid(x):
+    """log(1 / (1 + e^-x)), that is -softplus(-x).
+
+    Elementwise on any shape, for all real x; values below 0. Derivative: s(-x), s the sigmoid.
+    Source: the documentation of torch.nn.LogSigmoid.
+    """
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+@logsigmoid.vjp
+def _(dy, x, y):
+    return dy * sigmoid(-x)
+
+
+@logsigmoid.law("its exponential is the sigmoid")
+def _(f, x):
+    return equal(np.exp(f(x)), sigmoid(x))
+
+
+@logsigmoid.law("logsigmoid(x) - logsigmoid(-x) = x")
+def _(f, x):
+    return equal(f(x) - f(-x), x)
+
+
+@logsigmoid.exhibit("log of the sigmoid", expects=("N102", "N104"))
+def _(x):
+    return np.log(sigmoid(x))
+
+
+@spec("softsign", family="activation", x=Real("*s", upto=np.inf), dtypes=EVERY, torch=lambda x: torch.nn.functional.softsign(x))
+def softsign(x):
+    """x / (1 + |x|): like tanh, but nearing -1 and 1 slowly.
+
+    Elementwise on any shape, for all real x. Derivative: 1 / (1 + |x|)^2, whose square of a large
+    number overflows; the square of the reciprocal does not.
+    Source: Bergstra, Desjardins, Lamblin and Bengio, Quadratic Polynomials Learn Better Image
+    Features (2009); the documentation of torch.nn.Softsign.
+    """
+    return x / (1 + np.abs(x))
+
+
+@softsign.vjp
+def _(dy, x, y):
+    falls = 1 / (1 + np.abs(x))
+    return dy * falls * falls
+
+
+@softsign.law("softsign(-x) = -softsign(x), between -1 and 1")
+def _(f, x):
+    return equal(f(-x), -f(x)), at_most(np.abs(f(x)), 1)
+
+
+@softsign.law("y / (1 - |y|) takes it back")
+def _(f, x):
+    return equal(f(x), x * (1 - np.abs(f(x))))
+
+
+@softsign.law("its derivative is (1 - |softsign(x)|)^2")
+def _(f, x):
+    return equal(f.vjp(np.ones_like(x), x), (1 - np.abs(f(x))) ** 2)
+
+
+@softsign.exhibit("backward from the output, (1 - |y|)^2", expects="N104", part="vjp")
+def _(dy, x, y):
+    return dy * (1 - np.abs(y)) ** 2
+
+
+TANHSHRINK_SMALL = 1.1
+"""Up to here the fraction is taken; eleven of its terms are exact to 2^-77, and the subtraction is harmless beyond."""
+
+
+@spec("tanhshrink", family="activation", x=Real("*s", upto=np.inf), dtypes=EVERY, torch=lambda x: torch.nn.functional.tanhshrink(x))
+def tanhshrink(x):
+    """x - tanh(x), which is x^3 / 3 near 0.
+
+    Elementwise on any shape, for all real x. Near 0 the subtraction loses all digits; there tanh is
+    taken as Lambert's continued fraction x / (1 + t), t = x^2 / (3 + x^2 / (5 + ...)), so that
+    x - tanh(x) = x t / (1 + t). Derivative: tanh(x)^2.
+    Source: the documentation of torch.nn.Tanhshrink; NIST DLMF, 4.39.1, for the fraction.
+    """
+    small = np.minimum(np.abs(x), TANHSHRINK_SMALL)
+    t = np.zeros_like(x)
+    for odd in range(23, 1, -2):
+        t = small * small / (odd + t)
+    return np.where(np.abs(x) < TANHSHRINK_SMALL, x * (t / (1 + t)), x - np.tanh(x))
+
+
+@tanhshrink.vjp
+def _(dy, x, y):
+    t = np.tanh(x)
+    return dy * t * t
+
+
+@tanhshrink.law("what it takes off is tanh")
+def _(f, z=Real("*s", upto=8)):
+    return equal(z - f(z), np.tanh(z))
+
+
+@tanhshrink.law("tanhshrink(-x) = -tanhshrink(x)")
+def _(f, x):
+    return equal(f(-x), -f(x))
+
+
+@tanhshrink.law("lies between 0 and x^3 / 3")
+def _(f, z=Real("*s", upto=8)):
+    size = np.abs(z)
+    return at_most(0, f(size)), at_most(f(size), size**3 / 3)
+
+
+@tanhshrink.exhibit("x - tanh(x) as it stands", expects="N104")
+def _(x):
+    return x - np.tanh(x)

@@ -1,9 +1,10 @@
-"""Layers and graph nodes: add, multiply, affine, residual, softmax with loss, dropout."""
+"""Layers and graph nodes: arithmetic, affine, bilinear, residual, embedding, dropout, and losses with their activation."""
 
 from __future__ import annotations
 
 import numpy as np
-from gradcheck.specs._shared import softmax_less, surprisal, unbroadcast
+from gradcheck.specs._shared import sigmoid, softmax_less, surprisal, unbroadcast
+from gradcheck.specs.binary import bce_with_logits
 from gradcheck.specs.cross_entropy import cross_entropy
 
 from gradcheck import Labels, Mask, OneHot, Option, Real, equal, spec
@@ -248,3 +249,309 @@ def _(f, x, mask, rate):
 def _(dy, x, mask, rate, y):
     dy *= mask
     return dy / (1 - rate)
+
+
+@spec(
+    "dropout_eval",
+    family="layer",
+    x=Real("*s", upto=np.inf),
+    rate=Option(0.5, 0.0),
+    torch=lambda x, rate: torch.nn.functional.dropout(x, rate, training=False),
+    dtypes=("float64", "float32", "float16"),
+)
+def dropout_eval(x, rate):
+    """Dropout when the network is evaluated: x, whatever the rate.
+
+    Inverted dropout has scaled its outputs during training already. The derivative is 1.
+    Source: the documentation of torch.nn.Dropout.
+    """
+    return +x
+
+
+@dropout_eval.vjp
+def _(dy, x, rate, y):
+    return +dy
+
+
+@dropout_eval.law("the mean of dropout over all masks of equal odds, at the rate 1/2")
+def _(f, x, rate):
+    kept, dropped = dropout(x, np.ones_like(x), 0.5), dropout(x, np.zeros_like(x), 0.5)
+    return equal((kept + dropped) / 2, f(x, rate))
+
+
+@dropout_eval.exhibit("scaled by 1 - rate, as if the training had not been scaled", expects="V102")
+def _(x, rate):
+    return x * (1 - rate)
+
+
+@spec(
+    "subtract",
+    family="layer",
+    a=Real("*s"),
+    b=Real("*s", broadcast=True),
+    torch=lambda a, b: a - b,
+)
+def subtract(a, b):
+    """a - b, the second broadcast to the shape of the first.
+
+    The gradients are dy and -dy, each summed over the axes along which the argument was broadcast.
+    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
+    """
+    return a - b
+
+
+@subtract.vjp
+def _(dy, a, b, y):
+    return unbroadcast(dy, np.shape(a)), -unbroadcast(dy, np.shape(b))
+
+
+@subtract.law("changes sign when the arguments change places")
+def _(f, a, b):
+    return equal(f(a, b), -f(b, a))
+
+
+@subtract.law("a shift of both leaves it unchanged")
+def _(f, a, b, shift=Real()):
+    return equal(f(a + shift, b + shift), f(a, b))
+
+
+@subtract.exhibit("gradient of the second with the sign of the first", expects="G103", part="vjp")
+def _(dy, a, b, y):
+    return unbroadcast(dy, np.shape(a)), unbroadcast(dy, np.shape(b))
+
+
+@spec(
+    "divide",
+    family="layer",
+    a=Real("*s"),
+    b=Real("*s", low=0, broadcast=True),
+    torch=lambda a, b: a / b,
+)
+def divide(a, b):
+    """a / b entry by entry, the second broadcast to the shape of the first; b > 0.
+
+    The gradients are dy / b and -dy a / b^2, summed over the axes along which the argument was
+    broadcast. a / b first would underflow for a subnormal a, dy / b^2 first overflow for a subnormal b: the
+    first of these only where the second does. Source: Deep Learning (2016), section 6.5.6.
+    """
+    return a / b
+
+
+@divide.vjp
+def _(dy, a, b, y):
+    steep = dy / b / b
+    to_b = np.where(np.isfinite(steep), steep * a, dy * (y / b))
+    return unbroadcast(dy / b, np.shape(a)), -unbroadcast(to_b, np.shape(b))
+
+
+@divide.law("undoes a multiplication, and changes sign with the divisor")
+def _(f, a, b):
+    return equal(f(a * b, b), a), equal(f(a, -b), -f(a, b))
+
+
+@divide.law("argument times gradient sums to output times cotangent, and to minus that")
+def _(f, a, b, dy=Real("*s")):
+    to_a, to_b = f.vjp(dy, a, b)
+    total = np.sum(dy * f(a, b))
+    return equal(np.sum(a * to_a), total), equal(np.sum(b * to_b), -total)
+
+
+@divide.exhibit("backward that squares the divisor, which vanishes when that is tiny", expects="N101", part="vjp")
+def _(dy, a, b, y):
+    return unbroadcast(dy / b, np.shape(a)), unbroadcast(-dy * a / (b * b), np.shape(b))
+
+
+@spec(
+    "power",
+    family="layer",
+    x=Real("*s", low=0),
+    p=Real("*s", broadcast=True, upto=8),
+    torch=lambda x, p: torch.pow(x, p),
+)
+def power(x, p):
+    """x^p entry by entry, for x > 0, the exponent broadcast to the shape of x.
+
+    The gradients are dy p x^(p - 1), written as p y / x for p < 1 where x^(p - 1) may overflow, and
+    dy x^p log x, summed over the axes along which p was broadcast. The exponent is at most 8 in size:
+    a greater one leaves the range of float32 at once. Source: the documentation of torch.pow.
+    """
+    return x**p
+
+
+@power.vjp
+def _(dy, x, p, y):
+    return dy * np.where(p < 1, p * y / x, p * x ** (p - 1)), unbroadcast(dy * y * np.log(x), np.shape(p))
+
+
+@power.law("exponents add, and 0 gives 1, 1 gives x")
+def _(f, x, p, other=Real(upto=8)):
+    return equal(f(x, p + other), f(x, p) * f(x, other)), equal(f(x, 0 * p), 1), equal(f(x, 0 * p + 1), x)
+
+
+@power.law("homogeneous of degree p: x times its gradient is p y dy")
+def _(f, x, p, dy=Real("*s")):
+    return equal(x * f.vjp(dy, x, p)[0], p * f(x, p) * dy)
+
+
+@power.exhibit("gradient of the exponent without the logarithm of the base", expects="G101", part="vjp")
+def _(dy, x, p, y):
+    return dy * np.where(p < 1, p * y / x, p * x ** (p - 1)), unbroadcast(dy * y, np.shape(p))
+
+
+@spec(
+    "sigmoid_with_loss",
+    family="layer",
+    logits=Real("batch", "outputs"),
+    targets=Mask("batch", "outputs"),
+    torch=lambda logits, targets: torch.nn.functional.binary_cross_entropy_with_logits(logits, targets),
+)
+def sigmoid_with_loss(logits, targets):
+    """Sigmoid and binary cross entropy in one node: mean of log(1 + e^-m), m = x for t = 1, -x for t = 0.
+
+    The derivative is (sigmoid(x) - t) / N, with the sign of 1/2 - t and the size sigmoid(-m); N counts
+    all entries. Source: Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.90 and 4.91.
+    """
+    margin = np.where(targets == 1, logits, -logits)
+    return np.mean(np.maximum(-margin, 0) + np.log1p(np.exp(-np.abs(margin))))
+
+
+@sigmoid_with_loss.vjp
+def _(dy, logits, targets, y):
+    margin = np.where(targets == 1, logits, -logits)
+    miss = sigmoid(-margin)
+    return dy / logits.size * np.where(targets == 1, -miss, miss)
+
+
+@sigmoid_with_loss.law("binary cross entropy with logits")
+def _(f, logits, targets):
+    return equal(f(logits, targets), bce_with_logits(logits, targets, "mean"))
+
+
+@sigmoid_with_loss.law("the backward is sigmoid minus target over the number of entries")
+def _(f, logits, targets):
+    logits = np.clip(logits, -30, 30)
+    return equal(logits.size * f.vjp(np.array(1.0), logits, targets), 1 / (1 + np.exp(-logits)) - targets)
+
+
+@sigmoid_with_loss.law("softmax with loss over the two logits 0 and x")
+def _(f, logits, targets):
+    x, t = np.reshape(logits, -1), np.reshape(targets, -1)
+    return equal(f(logits, targets), softmax_with_loss(np.stack([0 * x, x], axis=1), np.stack([1 - t, t], axis=1)))
+
+
+@sigmoid_with_loss.exhibit("log of the sigmoid", expects=("N102", "N104"))
+def _(logits, targets):
+    p = sigmoid(logits)
+    return -np.mean(np.where(targets == 1, np.log(p), np.log(1 - p)))
+
+
+@sigmoid_with_loss.exhibit("sigmoid minus target, literally: 0 for a confident answer", expects="N104", part="vjp")
+def _(dy, logits, targets, y):
+    return dy / logits.size * (sigmoid(logits) - targets)
+
+
+def _padded(table, padding):
+    """The table with the row of the padding word, if there is one, set to zero."""
+    rows = np.arange(len(table))[:, None]
+    return table if padding is None else np.where(rows == padding, 0, table)
+
+
+def _torch_embedding(table, indices, padding):
+    if padding is None:
+        return torch.nn.functional.embedding(indices, table)
+    kept = (torch.arange(len(table)) != padding)[:, None]
+    return torch.nn.functional.embedding(indices, torch.where(kept, table, torch.zeros_like(table)), padding_idx=padding)
+
+
+@spec(
+    "embedding",
+    family="layer",
+    table=Real("words", "features", upto=np.inf),
+    indices=Labels("*s", below="words"),
+    padding=Option(None, 0),
+    torch=_torch_embedding,
+    dtypes=("float64", "float32", "float16"),
+)
+def embedding(table, indices, padding):
+    """The rows of a table that the indices name: (words, features) and indices of any shape s to (s, features).
+
+    The gradient of a row is the sum of dy over all places that name it. A padding word stands for zeros
+    and its row gets no gradient; torch leaves the row as it is, and nn.Embedding starts it with zeros.
+    Source: the documentation of torch.nn.Embedding.
+    """
+    return _padded(table, padding)[indices]
+
+
+@embedding.vjp
+def _(dy, table, indices, padding, y):
+    gradient = np.zeros_like(table)
+    np.add.at(gradient, indices, dy)
+    return _padded(gradient, padding)
+
+
+@embedding.law("the product of a one-hot matrix and the table")
+def _(f, table, indices):
+    return equal(f(table, indices, None), np.eye(len(table))[indices] @ table)
+
+
+@embedding.law("without padding the gradients of all rows sum to those of all places")
+def _(f, table, indices, dy=Real("*s", "features")):
+    features = table.shape[1]
+    return equal(np.sum(f.vjp(dy, table, indices, None), axis=0), np.sum(np.reshape(dy, (-1, features)), axis=0))
+
+
+@embedding.exhibit("indexed assignment, which keeps one of the repeated indices", expects="G101", part="vjp")
+def _(dy, table, indices, padding, y):
+    gradient = np.zeros_like(table)
+    gradient[indices] += dy
+    return _padded(gradient, padding)
+
+
+@embedding.exhibit("gradient of the padding row kept", expects="G101", part="vjp")
+def _(dy, table, indices, padding, y):
+    gradient = np.zeros_like(table)
+    np.add.at(gradient, indices, dy)
+    return gradient
+
+
+@spec(
+    "bilinear",
+    family="layer",
+    x=Real("batch", "left"),
+    z=Real("batch", "right"),
+    w=Real("2", "left", "right"),
+    b=Real("2"),
+    torch=lambda x, z, w, b: torch.nn.functional.bilinear(x, z, w, b),
+)
+def bilinear(x, z, w, b):
+    """x^T W_k z + b_k for every output k: two inputs of (batch, left) and (batch, right), W of (outputs, left, right).
+
+    Every gradient is dy times the product of the other two factors, summed over what it lacks.
+    Source: the documentation of torch.nn.Bilinear.
+    """
+    return np.einsum("ni,kij,nj->nk", x, w, z) + b
+
+
+@bilinear.vjp
+def _(dy, x, z, w, b, y):
+    to_x = np.einsum("nk,kij,nj->ni", dy, w, z)
+    to_z = np.einsum("nk,kij,ni->nj", dy, w, x)
+    return to_x, to_z, np.einsum("nk,ni,nj->kij", dy, x, z), np.sum(dy, axis=0)
+
+
+@bilinear.law("linear in each input, but for the bias")
+def _(f, x, z, w, b, other=Real("batch", "left"), scale=Real(upto=8)):
+    y = f(x, z, w, b)
+    return equal(f(x + other, z, w, b) + b, y + f(other, z, w, b)), equal(f(x, scale * z, w, b) - b, scale * (y - b))
+
+
+@bilinear.law("the inputs change places when the weights are transposed")
+def _(f, x, z, w, b):
+    return equal(f(z, x, np.swapaxes(w, 1, 2), b), f(x, z, w, b))
+
+
+@bilinear.exhibit("weight gradient without the second input", expects="G101", part="vjp")
+def _(dy, x, z, w, b, y):
+    to_x = np.einsum("nk,kij,nj->ni", dy, w, z)
+    to_z = np.einsum("nk,kij,ni->nj", dy, w, x)
+    return to_x, to_z, np.einsum("nk,ni,nj->kij", dy, x, np.ones_like(z)), np.sum(dy, axis=0)

@@ -1,9 +1,13 @@
-"""Losses of a prediction against a target: squared, absolute, Huber."""
+"""Losses of a prediction against a target (squared, absolute, what lies between), and penalties of weights."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
-from gradcheck.specs._shared import reduce, share
+from gradcheck.specs._shared import reduce, share, torch_reduced
+from scipy.special import gammaln
 
 from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
@@ -72,6 +76,11 @@ def _(dy, prediction, target, reduction, y):
 @mse.law("2/N of half the sum of squares")
 def _(f, prediction, target):
     return equal(f(prediction, target, "mean"), half_sum_squares(prediction, target) * 2 / prediction.size)
+
+
+@mse.law("its sum is the squared Euclidean norm of the error")
+def _(f, prediction, target):
+    return equal(f(prediction, target, "sum"), np.linalg.norm(prediction - target) ** 2)
 
 
 @mse.law("mean square of the error = its variance + its squared mean")
@@ -170,3 +179,381 @@ def _(f, prediction, target, delta):
 @huber.exhibit("backward of the square at every distance", expects="G101", part="vjp")
 def _(dy, prediction, target, delta, y):
     return dy / prediction.size * (prediction - target)
+
+
+@spec(
+    "smooth_l1",
+    family="loss",
+    prediction=Real("batch", "outputs", kinks=(0.0, 0.5, -0.5, 1.0, -1.0)),
+    target=Real("batch", "outputs", kinks=(0.0, 1.0), differentiable=False),
+    beta=Option(1.0, 0.5, 2.0),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda prediction, target, beta, reduction: torch.nn.functional.smooth_l1_loss(
+        prediction, target, beta=beta, reduction=reduction
+    ),
+)
+def smooth_l1(prediction, target, beta, reduction):
+    """r^2 / (2 beta) where |r| < beta and |r| - beta/2 beyond, with r = y - t; averaged, summed, or one by one.
+
+    The absolute error with its corner rounded off. The derivative is r / beta clipped to [-1, 1], over N
+    for the mean. Source: Girshick, Fast R-CNN (ICCV 2015), eq. 3; the documentation of torch.nn.SmoothL1Loss.
+    """
+    distance = np.abs(prediction - target)
+    return reduce(np.where(distance < beta, 0.5 * distance * distance / beta, distance - 0.5 * beta), reduction)
+
+
+@smooth_l1.vjp
+def _(dy, prediction, target, beta, reduction, y):
+    return share(dy, prediction.size, reduction) * np.clip((prediction - target) / beta, -1, 1)
+
+
+@smooth_l1.law("the Huber loss over beta")
+def _(f, prediction, target, beta):
+    return equal(f(prediction, target, beta, "mean"), huber(prediction, target, beta) / beta)
+
+
+@smooth_l1.law("below the absolute error, by at most beta/2")
+def _(f, prediction, target, beta, reduction):
+    below = mae(prediction, target, "none") - f(prediction, target, beta, "none")
+    return at_most(0, below), at_most(below, beta / 2)
+
+
+@smooth_l1.exhibit("backward of the Huber loss, without the 1/beta", expects="G102", part="vjp")
+def _(dy, prediction, target, beta, reduction, y):
+    return share(dy, prediction.size, reduction) * np.clip(prediction - target, -beta, beta)
+
+
+@spec(
+    "log_cosh",
+    family="loss",
+    prediction=Real("batch", "outputs"),
+    target=Real("batch", "outputs", differentiable=False),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda prediction, target, reduction: torch_reduced(torch.log(torch.cosh(prediction - target)), reduction),
+)
+def log_cosh(prediction, target, reduction):
+    """log cosh(y - t), averaged over all entries, summed, or one by one.
+
+    Like r^2/2 near the target and |r| - log 2 far from it; the derivative is tanh r. Small losses are
+    log(1 + 2 sinh^2(r/2)), which keeps their digits. Reference: composed of torch primitives.
+    Source: the documentation of tf.keras.losses.LogCosh.
+    """
+    distance = np.abs(prediction - target)
+    near = np.log1p(2 * np.sinh(0.5 * np.minimum(distance, 1)) ** 2)
+    far = distance - math.log(2) + np.log1p(np.exp(-2 * distance))
+    return reduce(np.where(distance < 1, near, far), reduction)
+
+
+@log_cosh.vjp
+def _(dy, prediction, target, reduction, y):
+    return share(dy, prediction.size, reduction) * np.tanh(prediction - target)
+
+
+@log_cosh.law("symmetric in its arguments")
+def _(f, prediction, target, reduction):
+    return equal(f(prediction, target, reduction), f(target, prediction, reduction))
+
+
+@log_cosh.law("at most the absolute error and half the squared one, at least the former less log 2")
+def _(f, prediction, target):
+    loss, distance = f(prediction, target, "none"), np.abs(prediction - target)
+    return at_most(loss, distance), at_most(loss, distance**2 / 2), at_most(distance - np.log(2), loss)
+
+
+@log_cosh.exhibit("log of cosh as it stands", expects=("N101", "N104"))
+def _(prediction, target, reduction):
+    return reduce(np.log(np.cosh(prediction - target)), reduction)
+
+
+@spec(
+    "quantile_loss",
+    family="loss",
+    prediction=Real("batch", "outputs", kinks=(0.0, 1.0)),
+    target=Real("batch", "outputs", kinks=(0.0, 1.0)),
+    quantile=Option(0.5, 0.1, 0.9),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda prediction, target, quantile, reduction: torch_reduced(
+        torch.relu(target - prediction) * quantile + torch.relu(prediction - target) * (1 - quantile), reduction
+    ),
+)
+def quantile_loss(prediction, target, quantile, reduction):
+    """The pinball loss, max(q r, (q - 1) r) with r = t - y: averaged over all entries, summed, or one by one.
+
+    Its expectation is smallest at the q-quantile. The derivative is -q below the target and 1 - q above it, for the
+    target its negative; at a tie every number between is a subgradient, and 0 is taken. Reference: composed
+    of torch primitives. Source: Koenker and Bassett, Regression Quantiles, Econometrica 46 (1978).
+    """
+    short = target - prediction
+    return reduce(np.maximum(quantile * short, (quantile - 1) * short), reduction)
+
+
+@quantile_loss.vjp
+def _(dy, prediction, target, quantile, reduction, y):
+    slope = share(dy, prediction.size, reduction)
+    slope = np.where(prediction < target, -quantile * slope, np.where(prediction > target, (1 - quantile) * slope, 0))
+    return slope, -slope
+
+
+@quantile_loss.law("half the absolute error for the median")
+def _(f, prediction, target, reduction):
+    return equal(f(prediction, target, 0.5, reduction), mae(prediction, target, reduction) / 2)
+
+
+@quantile_loss.law("that of q from above is that of 1 - q from below")
+def _(f, prediction, target, quantile, reduction):
+    return equal(f(prediction, target, quantile, reduction), f(target, prediction, 1 - quantile, reduction))
+
+
+@quantile_loss.law("of q and of 1 - q add up to the absolute error")
+def _(f, prediction, target, quantile, reduction):
+    both = f(prediction, target, quantile, reduction) + f(prediction, target, 1 - quantile, reduction)
+    return equal(both, mae(prediction, target, reduction))
+
+
+@quantile_loss.exhibit("q and 1 - q for each other", expects="G101", part="vjp")
+def _(dy, prediction, target, quantile, reduction, y):
+    slope = share(dy, prediction.size, reduction)
+    slope = np.where(prediction < target, (quantile - 1) * slope, np.where(prediction > target, quantile * slope, 0))
+    return slope, -slope
+
+
+@spec("l1_penalty", family="loss", weights=Real("*s", kinks=(0,)), strength=Option(0.01, 1.0), torch=lambda w, c: c * w.abs().sum())
+def l1_penalty(weights, strength):
+    """strength * sum |w|, over weights of any shape: the penalty of the lasso.
+
+    The derivative is strength * sign w; at w = 0 any number from -strength to strength is a subgradient, and
+    0 is taken. Reference: composed of torch primitives.
+    Source: Tibshirani, Regression Shrinkage and Selection via the Lasso, J. Royal Statistical Society B 58 (1996).
+    """
+    return strength * np.sum(np.abs(weights))
+
+
+@l1_penalty.vjp
+def _(dy, weights, strength, y):
+    return dy * strength * np.sign(weights)
+
+
+@l1_penalty.law("a norm: scales with |c|, obeys the triangle inequality")
+def _(f, weights, strength, more=Real("*s"), c=Real(upto=8)):
+    apart = f(weights, strength) + f(more, strength)
+    return equal(f(c * weights, strength), np.abs(c) * f(weights, strength)), at_most(f(weights + more, strength), apart)
+
+
+@spec("l2_penalty", family="loss", weights=Real("*s"), strength=Option(0.01, 1.0), torch=lambda w, c: c * (w * w).sum())
+def l2_penalty(weights, strength):
+    """strength * sum w^2, over weights of any shape: the penalty of ridge regression.
+
+    The derivative is 2 strength w; where weight decay is meant to be strength w, the strength is halved.
+    Reference: composed of torch primitives. Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 7.1.1.
+    """
+    return strength * np.sum(weights * weights)
+
+
+@l2_penalty.vjp
+def _(dy, weights, strength, y):
+    return dy * 2 * strength * weights
+
+
+@l2_penalty.law("strength times the squared Euclidean norm")
+def _(f, weights, strength):
+    return equal(f(weights, strength), strength * np.linalg.norm(np.ravel(weights)) ** 2)
+
+
+@l2_penalty.law("obeys the parallelogram law")
+def _(f, weights, strength, more=Real("*s")):
+    diagonals = f(weights + more, strength) + f(weights - more, strength)
+    return equal(diagonals, 2 * (f(weights, strength) + f(more, strength)))
+
+
+@l2_penalty.exhibit("weight decay without the 2", expects="G102", part="vjp")
+def _(dy, weights, strength, y):
+    return dy * strength * weights
+
+
+@spec(
+    "elastic_net_penalty",
+    family="loss",
+    weights=Real("*s", kinks=(0,)),
+    strength=Option(1.0, 0.01),
+    ratio=Option(0.5, 0.0, 1.0, 0.15),
+    torch=lambda w, c, ratio: c * (ratio * w.abs().sum() + 0.5 * (1 - ratio) * (w * w).sum()),
+)
+def elastic_net_penalty(weights, strength, ratio):
+    """strength * (ratio sum |w| + (1 - ratio)/2 sum w^2), over weights of any shape.
+
+    The derivative is strength * (ratio sign w + (1 - ratio) w), with sign 0 = 0. Reference: composed of torch primitives.
+    Source: Zou and Hastie, Regularization and Variable Selection via the Elastic Net, J. Royal Statistical
+    Society B 67 (2005); the halves are those of the documentation of sklearn.linear_model.ElasticNet.
+    """
+    return strength * (ratio * np.sum(np.abs(weights)) + 0.5 * (1 - ratio) * np.sum(weights * weights))
+
+
+@elastic_net_penalty.vjp
+def _(dy, weights, strength, ratio, y):
+    return dy * strength * (ratio * np.sign(weights) + (1 - ratio) * weights)
+
+
+@elastic_net_penalty.law("a mixture of the penalties of the lasso and of ridge regression")
+def _(f, weights, strength, ratio):
+    mixed = ratio * l1_penalty(weights, strength) + (1 - ratio) / 2 * l2_penalty(weights, strength)
+    return equal(f(weights, strength, ratio), mixed)
+
+
+@elastic_net_penalty.law("convex")
+def _(f, weights, strength, ratio, more=Real("*s")):
+    middle = f((weights + more) / 2, strength, ratio)
+    return at_most(middle, (f(weights, strength, ratio) + f(more, strength, ratio)) / 2)
+
+
+@dataclass(frozen=True, init=False)
+class _Counts(Real):
+    """Whole numbers from 0 on, in the dtype of the point."""
+
+    def draw(self, draw, shapes, dtype):
+        return np.rint(super().draw(draw, shapes, dtype))
+
+
+_COUNTS = _Counts("batch", "outputs", low=0, closed=True, differentiable=False)
+
+
+@spec(
+    "poisson_nll",
+    family="loss",
+    log_rates=Real("batch", "outputs", upto=80),
+    target=_COUNTS,
+    full=Option(False, True),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda log_rates, target, full, reduction: torch.nn.functional.poisson_nll_loss(
+        log_rates, target, log_input=True, full=full, reduction=reduction
+    ),
+)
+def poisson_nll(log_rates, target, full, reduction):
+    """e^x - t x for counts t and log-rates x, with Stirling's t log t - t + log(2 pi t)/2 for t > 1 if full.
+
+    Averaged over all entries, summed, or one by one. x is at most 80, since e^x itself leaves float32 at 88. The derivative is
+    e^x - t. With d = x - log t the full loss is t (e^d - 1 - d) + log(2 pi t)/2, which cancels less.
+    Source: the documentation of torch.nn.PoissonNLLLoss.
+    """
+    plain = np.exp(log_rates) - target * log_rates
+    if not full:
+        return reduce(plain, reduction)
+    large = np.where(target > 1, target, 2)
+    apart = log_rates - np.log(large)
+    completed = large * (np.expm1(apart) - apart) + 0.5 * np.log(2 * math.pi * large)
+    return reduce(np.where(target > 1, completed, plain), reduction)
+
+
+@poisson_nll.vjp
+def _(dy, log_rates, target, full, reduction, y):
+    near = np.expm1(np.minimum(log_rates, 1)) - (target - 1)
+    slopes = np.where(np.abs(log_rates) < 1, near, np.exp(log_rates) - target)
+    return share(dy, log_rates.size, reduction) * slopes
+
+
+@poisson_nll.law("smallest at the rate t")
+def _(f, log_rates, full, some=_Counts("batch", "outputs", low=1, closed=True, differentiable=False)):
+    return at_most(f(np.log(some), some, full, "none"), f(log_rates, some, full, "none"))
+
+
+@poisson_nll.law("full, above the logarithm of the Poisson probability by at most 1/(12 t)")
+def _(f, log_rates, few=_Counts("batch", "outputs", low=2, closed=True, upto=40, differentiable=False)):
+    exact = np.exp(log_rates) - few * log_rates + gammaln(few + 1)
+    loss = f(log_rates, few, True, "none")
+    return at_most(loss, exact), at_most(exact, loss + 1 / (12 * few))
+
+
+@spec(
+    "poisson_nll_rates",
+    family="loss",
+    rates=Real("batch", "outputs", low=0, closed=True),
+    target=_COUNTS,
+    full=Option(False, True),
+    eps=Option(1e-8, 0.01),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda rates, target, full, eps, reduction: torch.nn.functional.poisson_nll_loss(
+        rates, target, log_input=False, full=full, eps=eps, reduction=reduction
+    ),
+)
+def poisson_nll_rates(rates, target, full, eps, reduction):
+    """x - t log(x + eps) for counts t and rates x, with Stirling's t log t - t + log(2 pi t)/2 for t > 1 if full.
+
+    Averaged over all entries, summed, or one by one. The derivative is 1 - t / (x + eps). The full loss is
+    x - t - t log((x + eps)/t) + log(2 pi t)/2, which cancels less. Source: the documentation of torch.nn.PoissonNLLLoss.
+    """
+    plain = rates - target * np.log(rates + eps)
+    if not full:
+        return reduce(plain, reduction)
+    large = np.where(target > 1, target, 2)
+    apart = (rates - large + eps) / large
+    ratio = np.where(np.abs(apart) < 0.5, np.log1p(np.maximum(apart, -0.5)), np.log((rates + eps) / large))
+    completed = (rates - large) - large * ratio + 0.5 * np.log(2 * math.pi * large)
+    return reduce(np.where(target > 1, completed, plain), reduction)
+
+
+@poisson_nll_rates.vjp
+def _(dy, rates, target, full, eps, reduction, y):
+    return share(dy, rates.size, reduction) * ((rates - target) + eps) / (rates + eps)
+
+
+@poisson_nll_rates.law("that of the log-rates log(x + eps), less eps")
+def _(f, rates, target, full, eps):
+    return equal(f(rates, target, full, eps, "none"), poisson_nll(np.log(rates + eps), target, full, "none") - eps)
+
+
+@poisson_nll_rates.law("without counts the rate itself")
+def _(f, rates, full, eps):
+    return equal(f(rates, 0 * rates, full, eps, "none"), rates)
+
+
+@spec(
+    "gaussian_nll",
+    family="loss",
+    prediction=Real("batch", "outputs"),
+    target=Real("batch", "outputs"),
+    variance=Real("batch", "outputs", low=0, kinks=(0.01,)),
+    full=Option(False, True),
+    eps=Option(1e-6, 0.01),
+    reduction=Option("mean", "sum", "none"),
+    torch=lambda prediction, target, variance, full, eps, reduction: _torch_gaussian(prediction - target, variance, full, eps, reduction),
+)
+def gaussian_nll(prediction, target, variance, full, eps, reduction):
+    """(log v + (y - t)^2 / v) / 2 with v = max(variance, eps), and log(2 pi)/2 more if full.
+
+    Averaged over all entries, summed, or one by one. Derivatives: (y - t) / v, for the target its negative; (1 - (y - t)^2 / v) / (2v),
+    and 0 where the variance is below eps. Reference: composed of torch primitives, since torch's
+    own backward passes the clamp as if it were not there. Source: the documentation of torch.nn.GaussianNLLLoss.
+    """
+    v, residual = np.maximum(variance, eps), prediction - target
+    losses = 0.5 * (np.log(v) + residual * (residual / v))
+    return reduce(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+def _torch_gaussian(residual, variance, full, eps, reduction):
+    v = torch.clamp(variance, min=eps)
+    return torch_reduced(0.5 * (torch.log(v) + residual**2 / v + (math.log(2 * math.pi) if full else 0)), reduction)
+
+
+@gaussian_nll.vjp
+def _(dy, prediction, target, variance, full, eps, reduction, y):
+    v, residual = np.maximum(variance, eps), prediction - target
+    slope = share(dy, prediction.size, reduction)
+    to_variance = np.where(variance >= eps, (v - residual * residual) / v / v / 2, 0)
+    return slope * (residual / v), -slope * (residual / v), slope * to_variance
+
+
+@gaussian_nll.law("for the variance 1 half the mean squared error")
+def _(f, prediction, target, variance, eps, reduction):
+    loss = f(prediction, target, np.ones_like(variance), False, eps, reduction)
+    return equal(loss, mse(prediction, target, reduction) / 2)
+
+
+@gaussian_nll.law("full, log(2 pi)/2 more")
+def _(f, prediction, target, variance, eps):
+    plain = f(prediction, target, variance, False, eps, "mean")
+    return equal(f(prediction, target, variance, True, eps, "mean"), plain + np.log(2 * np.pi) / 2)
+
+
+@gaussian_nll.law("smallest where the variance is the squared error, or eps")
+def _(f, prediction, target, variance, eps):
+    best = (prediction - target) ** 2
+    return at_most(f(prediction, target, best, False, eps, "none"), f(prediction, target, variance, False, eps, "none"))

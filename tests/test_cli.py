@@ -534,7 +534,7 @@ def test_an_unknown_spec_costs_its_binding_only(project: Any, jobs: int) -> None
     path = project.write(f"{name}.py", BOUND.format("rleu", "wrong") + "\n\n" + BOUND.format("relu", "right").split("\n\n\n")[1])
     result = project.run("--subject", name, examples=3, jobs=jobs)
     assert result.exit_code == 2, result.output
-    assert f"{path}:6\n  there is no spec 'rleu'. Did you mean 'relu' or 'prelu'?" in result.output
+    assert f"{path}:6\n  there is no spec 'rleu'. Did you mean 'relu' or 'relu6' or 'prelu'?" in result.output
     subjects = {s["name"]: (s["kind"], s["verdict"]) for s in project.latest()["subjects"]}
     assert subjects == {"right": ("submission", "pass"), "wrong": ("submission", "error")}
 
