@@ -54,7 +54,8 @@ def _declare(spec: FunctionSpec, body: Callable[..., Any]) -> FunctionSpec:
 
 def _doc(spec: FunctionSpec, body: Callable[..., Any]) -> str:
     own = inspect.getdoc(body)
-    return own or f"The product of the Hessian of {spec.name} with a vector.\n\nThe forward is the gradient, the vjp the product: see {spec.name}."
+    made = f"The product of the Hessian of {spec.name} with a vector.\n\nThe forward is the gradient, the vjp the product: see {spec.name}."
+    return own or made
 
 
 def gradient_of(forward: Callable[..., Any], backward: Callable[..., Any], doc: str) -> Callable[..., Any]:
