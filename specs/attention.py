@@ -100,6 +100,74 @@ def _(q, k, v, mask, causal, scale):
     return e / np.sum(e, axis=-1, keepdims=True) @ v
 
 
+def _heads(a, heads):
+    """(tokens, dims) to (heads, tokens, dims / heads)."""
+    return np.swapaxes(np.reshape(a, (len(a), heads, -1)), 0, 1)
+
+
+def _joined(a):
+    """The inverse of ``_heads``."""
+    return np.reshape(np.swapaxes(a, 0, 1), (a.shape[1], -1))
+
+
+def _torch_multi_head(x, z, wq, wk, wv, wo, mask, heads):
+    dims = x.shape[-1]
+    q, k, v = ((a @ w).reshape(len(a), heads, dims // heads).transpose(0, 1) for a, w in ((x, wq), (z, wk), (z, wv)))
+    y = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask == 1)
+    return y.transpose(0, 1).reshape(len(x), dims) @ wo
+
+
+@spec(
+    "multi_head_attention",
+    family="layer",
+    x=Real("2", "2", upto=8),
+    z=Real("2", "2", upto=8),
+    wq=Real("2", "2", upto=8),
+    wk=Real("2", "2", upto=8),
+    wv=Real("2", "2", upto=8),
+    wo=Real("2", "2", upto=8),
+    mask=Mask("2", "2"),
+    heads=Option(1, 2),
+    torch=_torch_multi_head,
+)
+def multi_head_attention(x, z, wq, wk, wv, wo, mask, heads):
+    """Attention of x to z in several heads: queries x Wq, keys z Wk, values z Wv; the heads, joined, times Wo.
+
+    x: (queries, dims), z: (keys, dims), the weights: (dims, dims); each head has its own dims / heads
+    columns and scales by the root of that. z receives what comes from keys and from values; with z = x it is
+    self-attention. Values go up to 8: scores are products of four, and the roundings of large ones alone decide who is
+    looked at. Reference: torch's scaled_dot_product_attention between products.
+    Source: Vaswani et al., Attention Is All You Need (2017), section 3.2.2.
+    """
+    q, k, v = _heads(x @ wq, heads), _heads(z @ wk, heads), _heads(z @ wv, heads)
+    p = _masked_softmax(q @ np.swapaxes(k, 1, 2), mask == 1, 1 / math.sqrt(q.shape[-1]))
+    return _joined(p @ v) @ wo
+
+
+@multi_head_attention.vjp
+def _(dy, x, z, wq, wk, wv, wo, mask, heads, y):
+    q, k, v = _heads(x @ wq, heads), _heads(z @ wk, heads), _heads(z @ wv, heads)
+    scale = 1 / math.sqrt(q.shape[-1])
+    scores = q @ np.swapaxes(k, 1, 2)
+    p = _masked_softmax(scores, mask == 1, scale)
+    to_heads = _heads(dy @ wo.T, heads)
+    to_scores = scale * _scores_vjp(to_heads @ np.swapaxes(v, 1, 2), p, scores, mask == 1)
+    to_q, to_k = _joined(to_scores @ k), _joined(np.swapaxes(to_scores, 1, 2) @ q)
+    to_v = _joined(np.swapaxes(p, 1, 2) @ to_heads)
+    return to_q @ wq.T, to_k @ wk.T + to_v @ wv.T, x.T @ to_q, z.T @ to_k, z.T @ to_v, _joined(p @ v).T @ dy
+
+
+@multi_head_attention.law("one head with unit weights is scaled dot-product attention")
+def _(f, x, z, mask):
+    one = np.eye(2)
+    return equal(f(x, z, one, one, one, one, mask, 1), scaled_dot_product_attention(x, z, z, mask, False, None))
+
+
+@multi_head_attention.law("with query weights 0, every query gets the mean of the values")
+def _(f, x, z, wq, wk, wv, wo, mask, heads):
+    return equal(f(x, z, 0 * wq, wk, wv, wo, np.ones_like(mask), heads), np.mean(z @ wv @ wo, axis=0))
+
+
 @spec(
     "positional_encoding",
     family="layer",

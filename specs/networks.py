@@ -3,12 +3,14 @@
 Forward and backward are the plain NumPy of one who writes them by hand. Weights are (inputs, outputs),
 targets one-hot rows; a cross entropy is that of the logits, one for each sample, (batch,). Its mean is
 left out on purpose: it lets the p - t of several samples cancel down to their roundings, in any form.
+Where layers multiply before a softmax, values go up to 8: what is larger only saturates it, and takes long in exact arithmetic.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from gradcheck.specs._shared import softmax_less, surprisal
+from gradcheck.specs._shared import sigmoid, softmax_less, surprisal
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gradcheck import OneHot, Real, at_most, equal, spec
 from gradcheck.lazy import torch
@@ -107,6 +109,48 @@ def _(f, x, w, b, targets):
 
 
 @spec(
+    "two_layer_network",
+    family="layer",
+    x=Real("2", "1", upto=8),
+    w1=Real("1", "2", upto=8),
+    b1=Real("2", upto=8),
+    w2=Real("2", "3", upto=8),
+    b2=Real("3", upto=8),
+    targets=OneHot("2", "3"),
+    torch=lambda x, w1, b1, w2, b2, targets: torch.nn.functional.cross_entropy(
+        torch.sigmoid(x @ w1 + b1) @ w2 + b2, targets, reduction="none"
+    ),
+)
+def two_layer_network(x, w1, b1, w2, b2, targets):
+    """Cross entropy of softmax(sigmoid(x W1 + b1) W2 + b2): one hidden layer of sigmoids.
+
+    Through the sigmoid goes s(a) s(-a), which does not cancel where the unit is saturated.
+    Source: Bishop, Pattern Recognition and Machine Learning (2006), section 5.3.
+    """
+    return _losses(sigmoid(x @ w1 + b1) @ w2 + b2, targets)
+
+
+@two_layer_network.vjp
+def _(dy, x, w1, b1, w2, b2, targets, y):
+    a = x @ w1 + b1
+    hidden = sigmoid(a)
+    to_hidden, to_w2, to_b2 = _affine_vjp(_losses_vjp(dy, hidden @ w2 + b2, targets), hidden, w2)
+    return *_affine_vjp(to_hidden * hidden * sigmoid(-a), x, w1), to_w2, to_b2
+
+
+@two_layer_network.law("unchanged when the hidden units change places")
+def _(f, x, w1, b1, w2, b2, targets):
+    return equal(f(x, w1[:, ::-1], b1[::-1], w2[::-1], b2, targets), f(x, w1, b1, w2, b2, targets))
+
+
+@two_layer_network.law("the gradient of b2 sums to 0, and with W2 = 0 nothing reaches the first layer")
+def _(f, x, w1, b1, w2, b2, targets):
+    *_, to_b2 = f.vjp(np.ones(2), x, w1, b1, w2, b2, targets)
+    to_x, to_w1, to_b1, *_ = f.vjp(np.ones(2), x, w1, b1, 0 * w2, b2, targets)
+    return equal(np.sum(to_b2), 0), equal(to_x, 0), equal(to_w1, 0), equal(to_b1, 0)
+
+
+@spec(
     "multilayer_perceptron",
     family="layer",
     x=Real("2", "1"),
@@ -147,3 +191,63 @@ def _(f, x, w1, b1, w2, b2, w3, b3, c=Real(low=0, upto=8)):
 @multilayer_perceptron.law("the gradient of the last bias is the sum of the cotangent")
 def _(f, x, w1, b1, w2, b2, w3, b3, dy=Real("2", "1")):
     return equal(f.vjp(dy, x, w1, b1, w2, b2, w3, b3)[-1], np.sum(dy, axis=0))
+
+
+@spec(
+    "convolutional_network",
+    family="layer",
+    x=Real("2", "2", "3", upto=8),
+    kernel=Real("1", "2", "2", upto=8),
+    bias=Real("1", upto=8),
+    w=Real("1", "2", upto=8),
+    b=Real("2", upto=8),
+    targets=OneHot("2", "2"),
+    torch=lambda x, kernel, bias, w, b, targets: torch.nn.functional.cross_entropy(
+        _torch_features(x, kernel, bias) @ w + b, targets, reduction="none"
+    ),
+)
+def convolutional_network(x, kernel, bias, w, b, targets):
+    """Convolution, relu, average pooling, affine layer and cross entropy: images (batch, height, width) of one channel.
+
+    kernel: (filters, 2, 2), not flipped, as in torch; a feature is the mean of a whole map behind the relu. What it
+    receives is shared out over the map, passes where that is positive, and reaches the pixels of each window by
+    way of the kernel, the kernel by way of the pixels: both sum over the windows that overlap.
+    Source: LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998), section II.
+    """
+    return _losses(np.mean(_maps(x, kernel, bias), axis=(2, 3)) @ w + b, targets)
+
+
+def _maps(x, kernel, bias):
+    """What every filter makes of every window, behind the relu: (batch, filters, rows, columns)."""
+    maps = np.einsum("nijab,fab->nfij", sliding_window_view(x, (2, 2), axis=(1, 2)), kernel)
+    return np.maximum(maps + bias[:, None, None], 0)
+
+
+def _torch_features(x, kernel, bias):
+    return torch.relu(torch.nn.functional.conv2d(x[:, None], kernel[:, None], bias)).mean((2, 3))
+
+
+@convolutional_network.vjp
+def _(dy, x, kernel, bias, w, b, targets, y):
+    maps = _maps(x, kernel, bias)
+    features = np.mean(maps, axis=(2, 3))
+    to_features, to_w, to_b = _affine_vjp(_losses_vjp(dy, features @ w + b, targets), features, w)
+    rows, columns = maps.shape[2:]
+    to_maps = np.where(maps > 0, to_features[:, :, None, None] / (rows * columns), 0)
+    to_kernel = np.einsum("nijab,nfij->fab", sliding_window_view(x, (2, 2), axis=(1, 2)), to_maps)
+    to_x = np.zeros_like(x)
+    for i, j in np.ndindex(2, 2):
+        to_x[:, i : i + rows, j : j + columns] += np.einsum("nfij,f->nij", to_maps, kernel[:, i, j])
+    return to_x, to_kernel, np.sum(to_maps, axis=(0, 2, 3)), to_w, to_b
+
+
+@convolutional_network.law("unchanged when images and kernels are turned by a half turn")
+def _(f, x, kernel, bias, w, b, targets):
+    turned = f(x[:, ::-1, ::-1], kernel[:, ::-1, ::-1], bias, w, b, targets)
+    return equal(turned, f(x, kernel, bias, w, b, targets))
+
+
+@convolutional_network.law("softmax regression of the bias when the kernel is 0")
+def _(f, x, kernel, bias, w, b, targets):
+    shown = np.maximum(bias, 0) * np.ones((2, 1))
+    return equal(f(x, 0 * kernel, bias, w, b, targets), softmax_regression(shown, w, b, targets))
