@@ -40,12 +40,13 @@ _AXIS = re.compile(r"(?P<name>[A-Za-z_]\w*)(>=(?P<least>\d+))?$")
 
 
 class Shapes:
-    """The sizes drawn so far for one point, by word."""
+    """The sizes drawn so far for one point, by word, and the values, by argument."""
 
     def __init__(self, draw: Draw, least: dict[str, int]) -> None:
         self._draw, self._least = draw, least
         self.sizes: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.values: dict[str, Any] = {}
 
     def size(self, name: str) -> int:
         from hypothesis import strategies as st
@@ -208,7 +209,8 @@ class Real(Domain):
 
     ``closed`` lets the ends themselves in; ``kinks`` are values at which the function is not
     smooth, to be met exactly, nearly, and in ties; ``broadcast=True`` draws a shape that
-    broadcasts to that of ``dims`` (leading axes dropped, some of the others of size one).
+    broadcasts to that of ``dims`` (leading axes dropped, some of the others of size one). ``ties`` names an argument
+    before this one, of the same shape, most of whose entries this one shares now and then.
     """
 
     low: float | None = None
@@ -217,6 +219,7 @@ class Real(Domain):
     kinks: tuple[float, ...] = ()
     upto: float = 1e4
     broadcast: bool = False
+    ties: str = ""
 
     def __init__(
         self,
@@ -227,11 +230,12 @@ class Real(Domain):
         kinks: tuple[float, ...] = (),
         upto: float = 1e4,
         broadcast: bool = False,
+        ties: str = "",
         differentiable: bool = True,
     ) -> None:
         values = {
             "dims": dims, "low": low, "high": high, "closed": closed, "kinks": tuple(kinks),
-            "upto": float(upto), "broadcast": broadcast, "differentiable": differentiable,
+            "upto": float(upto), "broadcast": broadcast, "ties": ties, "differentiable": differentiable,
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -251,7 +255,10 @@ class Real(Domain):
             values = REGIMES[regime](
                 codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None)
             )
-        return self.inside(np.asarray(values, dtype=np.float64).reshape(shape), dtype)
+        values = np.asarray(values, dtype=np.float64).reshape(shape)
+        if self.ties and draw(st.sampled_from((False, False, True))):
+            values = np.where(codes.reshape(shape) % 4 != 0, shapes.values[self.ties], values)
+        return self.inside(values, dtype)
 
     def inside(self, values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         """``values`` in ``dtype``, moved to the nearest member of the domain."""

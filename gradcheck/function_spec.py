@@ -191,6 +191,9 @@ def spec(
         for argument, domain in arguments.items():
             if not isinstance(domain, Domain):
                 raise SpecError(f"{here}: {argument}={domain!r} is no domain (Real, Simplex, OneHot, Labels, Sign, Mask or Option)")
+            tied = getattr(domain, "ties", "")
+            if tied and tied not in list(arguments)[: list(arguments).index(argument)]:
+                raise SpecError(f"{here}, argument {argument!r}: ties={tied!r}, which is no argument before it")
             try:
                 least_sizes(domain.dims)
             except SpecError as error:

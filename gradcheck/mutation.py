@@ -11,8 +11,10 @@ import ast
 import copy
 import inspect
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from types import FunctionType
 from typing import Any
 
@@ -25,17 +27,25 @@ NEGATED = {ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Lt: ast.GtE, ast.LtE: ast.Gt, a
 
 @dataclass(frozen=True)
 class Mutant:
-    """``function`` is the original with ``before`` (source, at ``line`` of its file) replaced by ``after``."""
+    """``function`` is the original with ``before`` (source, at ``line`` of its file) replaced by ``after``.
+
+    ``nth`` tells places apart at which the same change can be made.
+    """
 
     kind: str
     line: int
     before: str
     after: str
-    function: Callable[..., Any]
+    nth: int
+    build: Callable[[], Callable[..., Any]] = field(repr=False, compare=False)
 
     @property
     def change(self) -> str:
-        return f"{self.before} -> {self.after}"
+        return f"{self.before} -> {self.after}{f' ({self.nth})' if self.nth > 1 else ''}"
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        return self.build()
 
 
 def mutants(function: Callable[..., Any]) -> Iterator[Mutant]:
@@ -47,14 +57,19 @@ def mutants(function: Callable[..., Any]) -> Iterator[Mutant]:
         raise TypeError(f"{function!r} is no Python function")
     tree = _definition(function)
     changes = {**CHANGES, "upstream": _upstream(tree.args.args[0].arg)} if tree.args.args else CHANGES
-    seen = set()
+    times: Counter[tuple[str, str]] = Counter()
     for place, node in enumerate(ast.walk(tree)):
+        if not isinstance(node, ast.expr):
+            continue
+        here: dict[str, tuple[str, ast.expr]] = {}
         for kind, change in changes.items():
             for made in change(node):
-                mutant = _mutant(function, tree, place, node, kind, made)
-                if (mutant.line, mutant.change) not in seen:
-                    seen.add((mutant.line, mutant.change))
-                    yield mutant
+                here.setdefault(ast.unparse(made), (kind, made))
+        for after, (kind, made) in here.items():
+            before = ast.unparse(node)
+            times[before, after] += 1
+            build = partial(_build, function, tree, place, made)
+            yield Mutant(kind, node.lineno, before, after, times[before, after], build)
 
 
 def _definition(function: FunctionType) -> ast.FunctionDef:
@@ -67,7 +82,7 @@ def _definition(function: FunctionType) -> ast.FunctionDef:
     return definition
 
 
-def _mutant(function: FunctionType, tree: ast.FunctionDef, place: int, node: Any, kind: str, made: ast.expr) -> Mutant:
+def _build(function: FunctionType, tree: ast.FunctionDef, place: int, made: ast.expr) -> Callable[..., Any]:
     changed = copy.deepcopy(tree)
     target = list(ast.walk(changed))[place]
 
@@ -78,9 +93,9 @@ def _mutant(function: FunctionType, tree: ast.FunctionDef, place: int, node: Any
     module = ast.fix_missing_locations(ast.Module([Replace().visit(changed)], []))
     made_here: dict[str, Any] = {}
     exec(compile(module, function.__code__.co_filename, "exec"), function.__globals__, made_here)
-    wrong = made_here[tree.name]
+    wrong: FunctionType = made_here[tree.name]
     wrong.__defaults__, wrong.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
-    return Mutant(kind, node.lineno, ast.unparse(node), ast.unparse(made), wrong)
+    return wrong
 
 
 def _binary(operator: type[ast.operator], *keeps: str) -> Change:

@@ -71,7 +71,9 @@ def points(spec: FunctionSpec) -> SearchStrategy[Point]:
     def draw_point(draw: DrawFn) -> Point:
         dtype = draw(st.sampled_from(dtypes))
         shapes = Shapes(draw, smallest)
-        primals = {name: domain.draw(draw, shapes, dtype) for name, domain in spec.arguments.items()}
+        primals = shapes.values
+        for name, domain in spec.arguments.items():
+            primals[name] = domain.draw(draw, shapes, dtype)
         extras = {name: domain.draw(draw, shapes, dtype) for name, domain in spec.extras.items()}
         return Point(primals, dtype.name, draw(st.integers(0, 2**16 - 1)), extras)
 

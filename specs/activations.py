@@ -294,7 +294,7 @@ def _(x):
 @spec(
     "softplus_beta",
     family="activation",
-    x=Real("*s", upto=np.inf),
+    x=Real("*s", upto=np.inf, kinks=(10, 20, 40)),
     beta=Option(1.0, 2.0, 0.5),
     threshold=Option(20.0, 1000.0),
     torch=lambda x, beta, threshold: torch.nn.functional.softplus(x, beta, threshold),

@@ -11,10 +11,9 @@ import numpy as np
 from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch
 
-_ROWS = Real("2", "3", kinks=(0.0, 1.0))
-_LONG_ROWS = Real("2", "3", kinks=(0.0, 1.0), upto=1e30)
+_NEAR = {"kinks": (0.0, 1.0)}
+_FAR = {**_NEAR, "upto": 1e30}
 _THIRD = Real("2", "3")
-_PAIRS = Real("2", "2", kinks=(0.0, 1.0), upto=1e30)  # for what takes long in exact arithmetic
 _THIRD_PAIR = Real("2", "2")
 
 
@@ -37,7 +36,7 @@ def _is_a_metric(f, x, y, via, *options):
 
 
 @spec(
-    "euclidean_distance", family="loss", x=_LONG_ROWS, y=_LONG_ROWS,
+    "euclidean_distance", family="loss", x=Real("2", "3", **_FAR), y=Real("2", "3", **_FAR, ties="x"),
     torch=lambda x, y: torch.linalg.vector_norm(x - y, dim=-1),
 )  # fmt: skip
 def euclidean_distance(x, y):
@@ -75,7 +74,7 @@ def _(x, y):
 
 
 @spec(
-    "manhattan_distance", family="loss", x=_LONG_ROWS, y=_LONG_ROWS,
+    "manhattan_distance", family="loss", x=Real("2", "3", **_FAR), y=Real("2", "3", **_FAR, ties="x"),
     torch=lambda x, y: (x - y).abs().sum(-1),
 )  # fmt: skip
 def manhattan_distance(x, y):
@@ -106,7 +105,7 @@ def _(f, x, y):
 
 
 @spec(
-    "chebyshev_distance", family="loss", x=_PAIRS, y=_PAIRS,
+    "chebyshev_distance", family="loss", x=Real("2", "2", **_FAR), y=Real("2", "2", **_FAR, ties="x"),
     torch=lambda x, y: torch.linalg.vector_norm(x - y, ord=float("inf"), dim=-1),
 )  # fmt: skip
 def chebyshev_distance(x, y):
@@ -148,7 +147,7 @@ def _(f, x, y):
 
 
 @spec(
-    "minkowski_distance", family="loss", x=_PAIRS, y=_PAIRS, p=Option(3.0, 1.5, 2.0, 1.0),
+    "minkowski_distance", family="loss", x=Real("2", "2", **_FAR), y=Real("2", "2", **_FAR, ties="x"), p=Option(3.0, 1.5, 2.0, 1.0),
     torch=lambda x, y, p: torch.linalg.vector_norm(x - y, ord=p, dim=-1),
 )  # fmt: skip
 def minkowski_distance(x, y, p):
@@ -209,7 +208,7 @@ def _similarity_vjp(dy, x, y, eps):
 
 
 @spec(
-    "cosine_similarity", family="loss", x=_ROWS, y=_ROWS, eps=Option(1e-8, 0.5),
+    "cosine_similarity", family="loss", x=Real("2", "3", **_NEAR), y=Real("2", "3", **_NEAR, ties="x"), eps=Option(1e-8, 0.5),
     torch=lambda x, y, eps: (x * y).sum(-1) / (_clamped_norm(x, eps) * _clamped_norm(y, eps)),
 )  # fmt: skip
 def cosine_similarity(x, y, eps):
@@ -260,7 +259,7 @@ def _(dy, x, y, eps, similarity):
 
 
 @spec(
-    "cosine_distance", family="loss", x=_ROWS, y=_ROWS, eps=Option(1e-8, 0.5),
+    "cosine_distance", family="loss", x=Real("2", "3", **_NEAR), y=Real("2", "3", **_NEAR, ties="x"), eps=Option(1e-8, 0.5),
     torch=lambda x, y, eps: 1 - (x * y).sum(-1) / (_clamped_norm(x, eps) * _clamped_norm(y, eps)),
 )  # fmt: skip
 def cosine_distance(x, y, eps):

@@ -14,7 +14,7 @@ from gradcheck.lazy import torch
 @spec(
     "add",
     family="layer",
-    a=Real("*s"),
+    a=Real("*s", broadcast=True),
     b=Real("*s", broadcast=True),
     torch=lambda a, b: a + b,
 )
@@ -51,7 +51,7 @@ def _(dy, a, b, y):
 @spec(
     "multiply",
     family="layer",
-    a=Real("*s"),
+    a=Real("*s", broadcast=True),
     b=Real("*s", broadcast=True),
     torch=lambda a, b: a * b,
 )
@@ -287,7 +287,7 @@ def _(x, rate):
 @spec(
     "subtract",
     family="layer",
-    a=Real("*s"),
+    a=Real("*s", broadcast=True),
     b=Real("*s", broadcast=True),
     torch=lambda a, b: a - b,
 )
@@ -323,7 +323,7 @@ def _(dy, a, b, y):
 @spec(
     "divide",
     family="layer",
-    a=Real("*s"),
+    a=Real("*s", broadcast=True),
     b=Real("*s", low=0, broadcast=True),
     torch=lambda a, b: a / b,
 )

@@ -32,10 +32,10 @@ def _affine_vjp(dy, x, w):
 @spec(
     "linear_regression",
     family="layer",
-    x=Real("2", "2"),
+    x=Real("batch", "2"),
     w=Real("2"),
     b=Real(),
-    t=Real("2", differentiable=False),
+    t=Real("batch", differentiable=False),
     torch=lambda x, w, b, t: torch.nn.functional.mse_loss(x @ w + b, t),
 )
 def linear_regression(x, w, b, t):

@@ -98,7 +98,7 @@ def _(dy, prediction, target, reduction, y):
     "mae",
     family="loss",
     prediction=Real("batch", "outputs", kinks=(0.0, 1.0)),
-    target=Real("batch", "outputs", kinks=(0.0, 1.0)),
+    target=Real("batch", "outputs", kinks=(0.0, 1.0), ties="prediction"),
     reduction=Option("mean", "sum", "none"),
     torch=lambda prediction, target, reduction: torch.nn.functional.l1_loss(prediction, target, reduction=reduction),
 )
@@ -269,7 +269,7 @@ def _(prediction, target, reduction):
     "quantile_loss",
     family="loss",
     prediction=Real("batch", "outputs", kinks=(0.0, 1.0)),
-    target=Real("batch", "outputs", kinks=(0.0, 1.0)),
+    target=Real("batch", "outputs", kinks=(0.0, 1.0), ties="prediction"),
     quantile=Option(0.5, 0.1, 0.9),
     reduction=Option("mean", "sum", "none"),
     torch=lambda prediction, target, quantile, reduction: torch_reduced(

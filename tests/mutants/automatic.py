@@ -22,12 +22,12 @@ from gradcheck.findings import Severity
 from gradcheck.function_spec import FunctionSpec
 from gradcheck.mutation import Mutant, mutants
 from gradcheck.points import Point, points
-from gradcheck.rules import match, rules
+from gradcheck.rules import match, rank, rules
 from gradcheck.subject import house, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 0
-FIRST, LATER = 10, 100
+FIRST, LATER = 10, 400
 """Points at which the mathematics alone is looked at, and at which, if that found nothing, the arithmetic is looked at too."""
 
 
@@ -52,9 +52,9 @@ def _search(spec: FunctionSpec, mutant: Mutant, examples: int, parts: frozenset[
     subject, other = replace(house(spec), backward=mutant.function), reference(spec)
 
     def visit(point: Point) -> None:
-        for m in match(gather(subject, point, other, (), parts)):
-            if rules()[m.code].severity is not Severity.NOTE:
-                raise Found(m.code)
+        seen = [m.code for m in match(gather(subject, point, other, (), parts)) if rules()[m.code].severity is not Severity.NOTE]
+        if seen:
+            raise Found(min(seen, key=rank))
 
     try:
         _explore(points(spec), visit, examples, SEED)
