@@ -28,8 +28,8 @@ from gradcheck.bounds import (
     ROUGHLY,
     SEEN,
     SHAKES,
+    SMALLEST,
     START_BITS,
-    TIE_BITS,
     TRIALS,
     WELL_BELOW,
     half_the_digits,
@@ -197,7 +197,8 @@ def agrees(exactly: Exactly, point: Point, i: int) -> bool:
 def _agree(found: _Along, bits: int) -> bool:
     if not found.difference.is_finite():
         return False
-    return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _both_null(found, bits)
+    with ctx.workprec(bits):
+        return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _both_null(found)
 
 
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
@@ -384,7 +385,7 @@ def _is_sure(found: _Along) -> bool:
     difference = found.difference
     if is_lost(difference) or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
         return True
-    return is_null(found.numeric) and is_null(found.analytic)
+    return _both_null(found)
 
 
 def _local_is_sure(local: Local) -> bool:
@@ -394,8 +395,11 @@ def _local_is_sure(local: Local) -> bool:
     )
 
 
-def _both_null(found: _Along, bits: int) -> bool:
-    return bits >= TIE_BITS and found.analytic is not None and bool(found.analytic.contains(0)) and bool(found.numeric.contains(0))
+def _both_null(found: _Along) -> bool:
+    """Whether the numeric slope is zero, at the precision in force, and the analytic one too, or below every float."""
+    if found.analytic is None or not is_null(found.numeric):
+        return False
+    return is_null(found.analytic) or bool(abs(found.analytic) < SMALLEST)
 
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int) -> GradientEvidence:
