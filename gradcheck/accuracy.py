@@ -17,9 +17,12 @@ from flint import arb, ctx
 from gradcheck.bounds import NEAR_MAX, STEP_BITS, amplification_limit
 from gradcheck.exact.array import ExactArray, boxed, flat, lift
 from gradcheck.exact.balls import ZERO
-from gradcheck.structure import Blocks, blocks
+from gradcheck.structure import Blocks, blocks, dense
 
 Recompute = Callable[[Sequence[Any]], Sequence[Any]]
+
+FEW_ENTRIES = 32
+"""Entries of an input that are moved one by one before an accusation, whatever its structure: that takes two evaluations each."""
 
 DRAWS = 2
 """Random moves tried before the worst case over every input is worked out."""
@@ -81,8 +84,8 @@ def movement(
 ) -> list[np.ndarray]:
     """How far each exact result moves (object arrays of balls) when ``inputs`` move by one rounding.
 
-    Random signs for all inputs at once, the larger of two draws; with ``worst``, the sum over
-    every single input, which bounds all signs.
+    Random signs for all inputs at once, the larger of two draws; with ``worst``, the sum over every single input of what the
+    larger of its two moves does: that bounds all signs where the results are smooth, and meets the ties nearby where they are not.
     """
     base = [lift(h) for h in here]
     total = [np.full(b.shape, ZERO, dtype=object) for b in base]
@@ -101,13 +104,18 @@ def movement(
         for entries in _apart(recompute, inputs, base, k, rng).entries.T:
             shifts = [np.zeros(s.shape) for s in steps]
             shifts[k].reshape(-1)[entries] = step.reshape(-1)[entries]
-            for t, d in zip(total, moved(shifts), strict=True):
-                t[...] = t + d
+            for t, up, down in zip(total, moved(shifts), moved([-s for s in shifts]), strict=True):
+                t[...] = t + _larger(up, down)
     return total
 
 
 def _apart(recompute: Recompute, inputs: Sequence[np.ndarray], base: Sequence[np.ndarray], k: int, rng: np.random.Generator) -> Blocks:
-    """Which entries of input ``k`` act on different results, so that moving them at once tells them apart."""
+    """Which entries of input ``k`` act on different results, so that moving them at once tells them apart; few are moved alone.
+
+    Entries that move alike keep the ties that one of them would break.
+    """
+    if inputs[k].size <= FEW_ENTRIES:
+        return dense(inputs[k].size, sum(b.size for b in base))
     step = arb(2) ** -STEP_BITS
 
     def slopes(direction: np.ndarray) -> tuple[np.ndarray]:

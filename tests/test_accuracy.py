@@ -10,6 +10,7 @@ import pytest
 import scipy.special
 from flint import arb, ctx
 
+import gradcheck
 from gradcheck.accuracy import Accuracy, judge, movement, one_rounding, spacing, to_float, unavoidable_error
 from gradcheck.bounds import amplification_limit
 from gradcheck.evidence import gather
@@ -218,3 +219,20 @@ def test_the_movements_are_asked_for_only_where_the_ulps_do_not_clear_the_result
 def test_the_limit_grows_with_the_steps() -> None:
     assert amplification_limit(0) == 4
     assert amplification_limit(10) > amplification_limit(1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_tie_that_one_rounding_breaks_is_not_blamed_on_the_backward_that_takes_one_side(seed: int) -> None:
+    """Both sums move alike when all inputs do, and the larger stays the larger; any one input by itself changes that."""
+
+    def sums(x: Any, k: Any) -> Any:
+        return np.stack([x[0] * k[0] + x[1] * k[1], x[1] * k[0] + x[2] * k[1]])
+
+    def vjp(dy: Any, x: Any, k: Any) -> Any:
+        f = (np.arange(2) == np.argmax(sums(x, k), axis=0)) * dy
+        return np.stack([f[0] * k[0], f[0] * k[1] + f[1] * k[0], f[1] * k[1]]), np.stack(
+            [f[0] * x[0] + f[1] * x[1], f[0] * x[1] + f[1] * x[2]]
+        )
+
+    x, k = np.float32([5.687414169311523, 5.687413692474365, 5.687414169311523]), np.float32([5.983899116516113, 5.983900547027588])
+    assert gradcheck.check(lambda x, k: np.max(sums(x, k), axis=0), vjp, x, k, seed=seed).findings == ()
