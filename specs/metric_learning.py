@@ -86,11 +86,11 @@ def _(dy, a, b, same, margin, reduction, y):
 @spec(
     "triplet",
     family="loss",
-    anchor=Real("batch", "2", kinks=(0.0, 1.0)),
-    positive=Real("batch", "2", kinks=(0.0, 1.0), ties="anchor"),
-    negative=Real("batch", "2", kinks=(0.0, 1.0)),
+    anchor=Real("batch", "2", kinks=(0.0, 1.0), upto=64),
+    positive=Real("batch", "2", kinks=(0.0, 1.0), upto=64, ties="anchor"),
+    negative=Real("batch", "2", kinks=(0.0, 1.0), upto=64),
     margin=Option(1.0, 0.5),
-    eps=Option(1e-6, 0.1),
+    eps=Option(1e-6, 0.5),
     reduction=Option("mean", "sum", "none"),
     torch=lambda anchor, positive, negative, margin, eps, reduction: torch.nn.functional.triplet_margin_loss(
         anchor, positive, negative, margin, eps=eps, reduction=reduction
@@ -123,7 +123,8 @@ def _turn(p, n, gap):
     u and v is that of the gap and the direction of the shorter, over the length of the longer.
     """
     (long, u), (short, v) = _length(p), _length(n)
-    shorter, longest = np.where((long > short)[:, None], v, u), np.maximum(long, short)
+    further = np.sum(gap * (p + n), axis=-1) > 0  # the difference of the squares: rational, so that equal lengths are told in balls
+    shorter, longest = np.where(further[:, None], v, u), np.where(further, long, short)
     side = gap / np.where(longest > 0, longest, 1)[:, None]
     turned = side[:, :, None] * shorter[:, None, :] - side[:, None, :] * shorter[:, :, None]
     cosine = np.sum(u * v, axis=-1, keepdims=True)
