@@ -131,6 +131,8 @@ def measure_gradient(
         evidence = replace(evidence, **_three(at, found, reference), classical=at.classical(at.direction) if "classical" in parts else None)
     if _agree(found, bits) and not meets:
         error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
+        if _null(found, bits):
+            return replace(evidence, agreement="equal", error=error), sound  # where nothing shows, no error would have
         hides = _hides(at, found, bits) if "excuses" in parts and exactly.rounded else ZERO
         return replace(evidence, agreement="equal", error=error, detects=_seen(found, hides)), sound
     if torch_side is not None and _doubtful(evidence, forward_wrong):
@@ -197,8 +199,12 @@ def agrees(exactly: Exactly, point: Point, i: int) -> bool:
 def _agree(found: _Along, bits: int) -> bool:
     if not found.difference.is_finite():
         return False
+    return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _null(found, bits)
+
+
+def _null(found: _Along, bits: int) -> bool:
     with ctx.workprec(bits):
-        return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _both_null(found)
+        return _both_null(found)
 
 
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:

@@ -308,9 +308,9 @@ def _info_nce_negatives_torch(queries, positives, negatives, temperature):
 @spec(
     "info_nce_negatives",
     family="loss",
-    queries=Real("batch", "2"),
-    positives=Real("batch", "2"),
-    negatives=Real("count", "2"),
+    queries=Real("batch", "2", upto=16),
+    positives=Real("batch", "2", upto=16),
+    negatives=Real("count", "2", upto=16),
     temperature=Option(1.0, 0.07),
     torch=_info_nce_negatives_torch,
 )

@@ -43,19 +43,19 @@ table("G101", [
 ])  # fmt: skip
 
 
-@mutant("add", "not reduced for the second", expects="G106", argument="b", cause="sum over the broadcast axes")
+@mutant("add", "not reduced", expects="G106", argument="b", cause="sum over the broadcast axes", also=(("G106", "a"),))
 def _(dy, a, b, y):
     return dy, dy
 
 
-@mutant("multiply", "not reduced for the second", expects="G106", argument="b", cause="sum over the broadcast axes")
+@mutant("multiply", "not reduced", expects="G106", argument="b", cause="sum over the broadcast axes", also=(("G106", "a"),))
 def _(dy, a, b, y):
     return dy * b, dy * a
 
 
 @mutant("multiply", "each multiplied by itself", expects="G101", argument="a", also=(("G101", "b"),))
 def _(dy, a, b, y):
-    return dy * a, unbroadcast(dy * b, np.shape(b))
+    return unbroadcast(dy * a, np.shape(a)), unbroadcast(dy * b, np.shape(b))
 
 
 @mutant(
@@ -66,17 +66,17 @@ def _(dy, a, b, y):
     cause="one over the number of entries of a for each of b",
 )
 def _(dy, a, b, y):
-    return dy * b, unbroadcast(dy * a, np.shape(b)) * (b.size / dy.size if dy.size else 1)
+    return unbroadcast(dy * b, np.shape(a)), unbroadcast(dy * a, np.shape(b)) * (b.size / a.size if a.size else 1)
 
 
 @mutant("add", "upstream ignored", expects="G104", argument="a")
 def _(dy, a, b, y):
-    return np.ones_like(dy), unbroadcast(dy, np.shape(b))
+    return unbroadcast(np.ones_like(dy), np.shape(a)), unbroadcast(dy, np.shape(b))
 
 
 @mutant("multiply", "writes into the second argument", expects="S101", argument="b")
 def _(dy, a, b, y):
-    to_a = dy * b
+    to_a = unbroadcast(dy * b, np.shape(a))
     to_b = unbroadcast(dy * a, np.shape(b))
     b[...] = 0
     return to_a, to_b
@@ -279,5 +279,6 @@ def _(x, w, b):
 
 @value_mutant("multiply", "writes into its input", expects="S101", argument="a")
 def _(a, b):
-    a *= b
-    return a.copy()
+    product = a * b
+    a[...] = 0
+    return product
