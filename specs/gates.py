@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from gradcheck.specs._shared import EVERY, sigmoid
-from gradcheck.specs.rectifiers import hardtanh, relu
+from gradcheck.specs.rectifiers import relu
+from gradcheck.specs.shrinkage import hardtanh
 
 from gradcheck import Option, Real, at_most, equal, spec
 from gradcheck.lazy import torch

@@ -1,6 +1,6 @@
 """The catalog's own vjps, mutated one place at a time: what the checker says of each.
 
-``PYTHONPATH=tests python -m mutants.automatic`` tries all of them on all cores and writes ``reports/mutants.json``.
+``PYTHONPATH=tests python -m mutants.automatic`` tries all of them on all cores and writes ``reports/mutants.json``; with names, theirs.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -25,7 +24,7 @@ from gradcheck.points import Point, points
 from gradcheck.rules import match, rank, rules
 from gradcheck.subject import house, reference
 
-ROOT = Path(__file__).resolve().parents[2]
+RECORD = Path(__file__).resolve().parents[2] / "reports" / "mutants.json"
 SEED = 0
 FIRST, LATER = 10, 400
 """Points at which the mathematics alone is looked at, and at which, if that found nothing, the arithmetic is looked at too."""
@@ -63,30 +62,30 @@ def _search(spec: FunctionSpec, mutant: Mutant, examples: int, parts: frozenset[
     return ""
 
 
-def _task(name: str) -> list[dict[str, Any]]:
+def _task(name: str) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
     spec = load().specs[name]
     assert spec.backward is not None
-    rows = []
-    for m in mutants(spec.backward):
-        started = time.perf_counter()
-        row = {"spec": name, "kind": m.kind, "change": m.change, "code": finding(spec, m)}
-        rows.append({**row, "seconds": round(time.perf_counter() - started, 2)})
-    return rows
+    codes = {m.change: finding(spec, m) for m in mutants(spec.backward)}
+    found = Counter(code for code in codes.values() if code)
+    return {"tried": len(codes), "found": dict(sorted(found.items())), "not found": [change for change, code in codes.items() if not code]}
 
 
 def main(names: list[str]) -> None:
-    wanted = names or list(dict.fromkeys(name for name, _ in every()))
-    rows: list[dict[str, Any]] = []
+    """Try the mutants of the specs ``names`` (default: all), and put what was found of each into the record."""
+    known = {name for name, _ in every()}
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    wanted = names or sorted(known)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for name, some in zip(wanted, pool.map(_task, wanted), strict=True):
-            rows += some
-            missed = [(r["kind"], r["change"]) for r in some if not r["code"]]
-            print(f"{name}: {len(some)} in {sum(r['seconds'] for r in some):.1f} s, not found {missed}", flush=True)
-    print(Counter(r["code"] for r in rows))
-    (ROOT / "reports" / "mutants.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        for name, row in zip(wanted, pool.map(_task, wanted), strict=True):
+            record[name] = row
+            print(f"{name}: {row}", flush=True)
+    record = {name: row for name, row in sorted(record.items()) if name in known}
+    print(f"{sum(row['tried'] for row in record.values())} tried, {sum(len(row['not found']) for row in record.values())} not found")
+    lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in record.items())
+    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
