@@ -17,7 +17,7 @@ from gradcheck.lazy import torch
     torch=lambda a, b: a + b,
 )
 def add(a, b):
-    """a + b, the second broadcast to the shape of the first.
+    """a + b, each broadcast to the shape of both.
 
     Each gradient is dy, summed over the axes along which the argument was broadcast.
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
@@ -54,7 +54,7 @@ def _(dy, a, b, y):
     torch=lambda a, b: a * b,
 )
 def multiply(a, b):
-    """a * b entry by entry, the second broadcast to the shape of the first.
+    """a * b entry by entry, each broadcast to the shape of both.
 
     Each gradient is dy times the other argument, summed over the axes along which the argument
     was broadcast. Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
@@ -92,7 +92,7 @@ def _(dy, a, b, y):
     torch=lambda a, b: a - b,
 )
 def subtract(a, b):
-    """a - b, the second broadcast to the shape of the first.
+    """a - b, each broadcast to the shape of both.
 
     The gradients are dy and -dy, each summed over the axes along which the argument was broadcast.
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
@@ -128,7 +128,7 @@ def _(dy, a, b, y):
     torch=lambda a, b: a / b,
 )
 def divide(a, b):
-    """a / b entry by entry, the second broadcast to the shape of the first; b > 0.
+    """a / b entry by entry, each broadcast to the shape of both; b > 0.
 
     The gradients are dy / b and -dy a / b^2, summed over the axes along which the argument was
     broadcast. a / b first would underflow for a subnormal a, dy / b^2 first overflow for a subnormal b: the

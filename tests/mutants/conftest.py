@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from gradcheck import examine
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
@@ -9,3 +11,9 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _little_shrinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes, arguments and causes are asserted here, not how small the counterexample is."""
+    monkeypatch.setattr(examine, "SHRINK_BUDGET", 20)
