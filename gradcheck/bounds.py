@@ -103,6 +103,9 @@ MOST_BITS = 6144
 SMALLEST = 2.0**-1074
 """The smallest float64: values closer than this are one and the same float."""
 
+SMALLEST_NORMAL = 2.0**-1022
+"""What a float64 reference that cannot be run in balls may be off by in all: below it, its intermediate results have lost digits."""
+
 QUICK_ULPS = 64
 """A float64 reference within so many ulps of the exact value needs no second look; a formula
 that is wrong by less than 1e-14 of its value is below FORMULA_TOLERANCE."""

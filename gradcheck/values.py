@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE, QUICK_ULPS, constant_share
+from gradcheck.bounds import FLOAT_TOLERANCE, FORMULA_TOLERANCE, QUICK_ULPS, SMALLEST_NORMAL, constant_share
 from gradcheck.compare import Agreement, near
 from gradcheck.exact.array import lift
 from gradcheck.exact.errors import NotExact, Undecided
@@ -64,6 +64,7 @@ def compare_values(
             found.append(ValueEvidence(j, c, o, exact_reference[j], agreement, at))
         except (NotExact, Undecided):
             largest = float(np.max(np.abs(t), initial=0.0))
-            agreement, at = near(o, lift(t), FLOAT_TOLERANCE, FLOAT_TOLERANCE * largest if np.isfinite(largest) else 0.0)
+            lost = SMALLEST_NORMAL + (FLOAT_TOLERANCE * largest if np.isfinite(largest) else 0.0)
+            agreement, at = near(o, lift(t), FLOAT_TOLERANCE, lost)
             found.append(ValueEvidence(j, c, o, lift(t), agreement, at))
     return tuple(found)

@@ -12,8 +12,11 @@ import gradcheck
 from gradcheck import Option
 from gradcheck.catalog import load
 from gradcheck.errors import SpecError
+from gradcheck.evidence import gather
 from gradcheck.examine import Settings, examine
 from gradcheck.findings import Result
+from gradcheck.points import Point
+from gradcheck.rules import match
 from gradcheck.subject import bind, house, reference
 from gradcheck.trajectory import OptimizerSpec, along, optimizer
 
@@ -98,3 +101,11 @@ def test_a_rule_may_be_checked_by_the_name_of_its_spec() -> None:
 def test_an_update_with_other_parameters_than_declared_is_refused_with_its_line() -> None:
     with pytest.raises(SpecError, match=r"test_trajectory.py:\d+: optimizer 'odd' declares the options \['lr'\], but its update takes"):
         optimizer("odd", torch=lambda p, lr: None, lr=Option(0.1))(lambda w, g, lr: (w, None))
+
+
+def test_a_reference_that_is_had_in_floats_alone_is_no_judge_of_what_underflows() -> None:
+    """Decay times a subnormal weight is nothing in float64, where torch runs, and 1e-8 of a step in exact arithmetic."""
+    spec = load().specs["adam"]
+    options = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decay": 0.01}
+    point = Point({"weights": np.full(3, 5e-324), "gradients": np.zeros((1, 3)), **options}, "float64", 0)
+    assert [m.code for m in match(gather(house(spec), point, reference(spec), ()))] == []
