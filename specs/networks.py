@@ -196,7 +196,7 @@ def _(f, x, w1, b1, w2, b2, w3, b3, dy=Real("2", "1")):
 @spec(
     "convolutional_network",
     family="layer",
-    x=Real("2", "2", "3", upto=8),
+    x=Real("2", "3", "3", upto=8),
     kernel=Real("1", "2", "2", upto=8),
     bias=Real("1", upto=8),
     w=Real("1", "2", upto=8),
