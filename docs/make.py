@@ -56,7 +56,7 @@ def catalog_page() -> str:
 
 
 def _entry(spec: FunctionSpec) -> str:
-    path = Path(spec.path).relative_to(ROOT)
+    path = f"specs/{Path(spec.path).name}"  # an installed catalog lies elsewhere
     rows = "\n".join(f"| `{name}` | {_domain(domain)} |" for name, domain in spec.arguments.items())
     sound = f"Sound in {', '.join(spec.dtypes)}; [{path}](../{path})."
     lists = [("Laws", [law.title for law in spec.laws]), ("Exhibits", [f"{e.title} ({', '.join(e.expects)})" for e in spec.exhibits])]

@@ -156,12 +156,6 @@ def _(f, anchor, positive, negative, margin, eps):
     )
 
 
-@triplet.exhibit("difference of the distances as it stands", expects="N104")
-def _(anchor, positive, negative, margin, eps, reduction):
-    nearer = _length(anchor - positive + eps)[0] - _length(anchor - negative + eps)[0]
-    return reduce(np.maximum(0, nearer + margin), reduction)
-
-
 @triplet.exhibit("anchor's gradient that misses the negative", expects="G101", part="vjp")
 def _(dy, anchor, positive, negative, margin, eps, reduction, y):
     violated = _nearer(anchor, positive, negative, eps)[:, None] + margin > 0
