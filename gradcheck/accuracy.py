@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from gradcheck.bounds import NEAR_MAX, STEP_BITS, amplification_limit
+from gradcheck.bounds import FEW_ENTRIES, NEAR_MAX, STEP_BITS, amplification_limit
 from gradcheck.exact.array import ExactArray, boxed, flat, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.structure import Blocks, blocks, dense
 
 Recompute = Callable[[Sequence[Any]], Sequence[Any]]
-
-FEW_ENTRIES = 32
-"""Entries of an input that are moved one by one before an accusation, whatever its structure: that takes two evaluations each."""
 
 DRAWS = 2
 """Random moves tried before the worst case over every input is worked out."""

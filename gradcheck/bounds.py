@@ -184,6 +184,9 @@ CLOSES_IN = 0.5
 """A slope has a limit if its change at least halves when the step shrinks by 2^-CONFIRM_BITS: that of
 x^(1 + a) changes 2^(60 a) times less, that of x log x as much as before, that of a root ever more."""
 
+FEW_ENTRIES = 32
+"""Entries of an input that are moved one by one before accuracy is called lost, whatever its structure: two evaluations each."""
+
 NEAR_MAX = 1 - 2.0**-8
 """Share of the largest finite number: above it, a sound evaluation may overflow by its last roundings."""
 

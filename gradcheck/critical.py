@@ -54,7 +54,10 @@ def critical_point(
     floats there. Raises ``UsageError`` for an x that is no vector or a function that is not scalar, ``NotExact``
     for code that cannot be run in balls. Source: Nocedal and Wright, Numerical Optimization (2006), theorems 2.2 to 2.4.
     """
-    at = np.asarray(x, dtype=np.float64)
+    try:
+        at = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"critical_point(): x={x!r} is no vector of numbers: {error}") from error
     if at.ndim != 1 or not at.size or not np.isfinite(at).all():
         raise UsageError(f"critical_point(): x has the shape {at.shape}; give finite numbers, one for every variable")
     subject = NumpyPair(label(function, "function"), function, None, ("x",), ("x",))

@@ -149,11 +149,11 @@ def examine(
 
     strategy = points(spec)
     examples = settings.examples if exhibit is None else min(EXHIBIT_POINTS, settings.examples)
-    _explore(strategy, visit, examples, settings.seed)
+    explore(strategy, visit, examples, settings.seed)
     for further in range(1, LONGER_SEARCH * settings.examples // examples):
         if exhibit is None or set(exhibit.expects) <= {shown_as(m.code, subject.order) for _, m, _ in sightings.conclusions()}:
             break
-        _explore(strategy, visit, examples, settings.seed + further)
+        explore(strategy, visit, examples, settings.seed + further)
     found = []
     for point, m, cause in sightings.conclusions():
         if not settings.counts(shown_as(m.code, subject.order)):
@@ -169,7 +169,7 @@ def _digest(point: Point) -> str:
     return point.example(()).digest()
 
 
-def _explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: int, shrink: bool = False) -> None:
+def explore(strategy: Any, body: Callable[[Point], None], examples: int, seed: int, shrink: bool = False) -> None:
     """Run ``body`` on generated points; every setting is explicit, so that no profile matters."""
     import hypothesis
     from hypothesis import HealthCheck, Phase, Verbosity
@@ -258,7 +258,7 @@ def _shrink(
             raise defect
 
     with suppress(defect, _Enough):
-        _explore(strategy, body, settings.examples, settings.seed, shrink=True)
+        explore(strategy, body, settings.examples, settings.seed, shrink=True)
     return best[0] if best else None
 
 

@@ -202,11 +202,6 @@ def _agree(found: _Along, bits: int) -> bool:
     return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _null(found, bits)
 
 
-def _null(found: _Along, bits: int) -> bool:
-    with ctx.workprec(bits):
-        return _both_null(found)
-
-
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
     """Whether a gradient unlike torch's float64 may be torch's exact one all the same."""
     if evidence.like_reference is not False or evidence.claimed is None or evidence.reference is None:
@@ -391,7 +386,7 @@ def _is_sure(found: _Along) -> bool:
     difference = found.difference
     if is_lost(difference) or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
         return True
-    return _both_null(found)
+    return _null(found, ctx.prec)
 
 
 def _local_is_sure(local: Local) -> bool:
@@ -401,11 +396,12 @@ def _local_is_sure(local: Local) -> bool:
     )
 
 
-def _both_null(found: _Along) -> bool:
-    """Whether the numeric slope is zero, at the precision in force, and the analytic one too, or below every float."""
-    if found.analytic is None or not is_null(found.numeric):
+def _null(found: _Along, bits: int) -> bool:
+    """Whether the numeric slope is zero, as far as ``bits`` tell, and the analytic one too, or below every float."""
+    if found.analytic is None:
         return False
-    return is_null(found.analytic) or bool(abs(found.analytic) < SMALLEST)
+    with ctx.workprec(bits):
+        return is_null(found.numeric) and (is_null(found.analytic) or bool(abs(found.analytic) < SMALLEST))
 
 
 def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int) -> GradientEvidence:

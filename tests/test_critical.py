@@ -52,7 +52,12 @@ def test_a_wrong_hessian_does_not_agree() -> None:
 
 @pytest.mark.parametrize(
     ("function", "at", "message"),
-    [(np.sin, [1.0, 2], "only a scalar one"), (np.sum, [[1.0]], "the shape (1, 1)"), (np.sum, [np.nan], "give finite numbers")],
+    [
+        (np.sin, [1.0, 2], "only a scalar one"),
+        (np.sum, [[1.0]], "the shape (1, 1)"),
+        (np.sum, [np.nan], "give finite numbers"),
+        (np.sum, "a", "no vector of numbers"),
+    ],
 )
 def test_what_has_no_critical_points_is_told(function: Any, at: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:

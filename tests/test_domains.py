@@ -115,6 +115,22 @@ def test_reals_meet_zeros_kinks_ties_subnormals_and_large_values() -> None:
     assert any(a.size > 2 and np.ptp(a) < 1 < np.abs(a).min() and np.ptp(a) > 0 for a in arrays)
 
 
+def test_an_argument_shares_entries_with_the_one_that_it_ties_now_and_then() -> None:
+    pairs = []
+
+    @always
+    @given(st.data())
+    def run(data: Any) -> None:
+        shapes = Shapes(data.draw, {})
+        shapes.values["x"] = Real("n").draw(data.draw, shapes, np.dtype("float64"))
+        pairs.append((shapes.values["x"], Real("n", ties="x").draw(data.draw, shapes, np.dtype("float64"))))
+
+    run()
+    shared = [np.mean(x == y) for x, y in pairs if (x != 0).all()]
+    assert any(share == 1 for share in shared)
+    assert any(share == 0 for share in shared)
+
+
 def test_intervals_are_met_near_both_ends() -> None:
     flat = np.concatenate([a.ravel() for a in sample(Real("n", low=0, high=1))])
     assert flat.min() < 1e-6

@@ -112,7 +112,7 @@ def test_the_seed_alone_fixes_the_points(project: Any, page: Any) -> None:
     code = (
         "import hashlib, sys; sys.path.insert(0, '.')\nfrom gradcheck import examine\nfrom gradcheck.catalog import load\n"
         "from gradcheck.points import points\nseen = []\n"
-        "examine._explore(points(load(['a.py']).find('right')), lambda p: seen.append(p.example(()).digest()), 100, 0)\nprint(*seen)\n"
+        "examine.explore(points(load(['a.py']).find('right')), lambda p: seen.append(p.example(()).digest()), 100, 0)\nprint(*seen)\n"
     )
     plain, beside = project.shell(code), project.shell(f"import sys; sys.path.insert(0, '.'); import constants\n{code}")
     assert plain.returncode == beside.returncode == 0, plain.stderr
@@ -201,10 +201,10 @@ def test_points_are_what_the_spec_says() -> None:
     made = spec("bounded", family="toy", x=Real("n>=2", low=0, high=1), dtypes=("float32",), torch=lambda x: x * 1.0)(forward)
     made.vjp(lambda dy, x, y: dy)
     defined[__name__].remove(made)
-    from gradcheck.examine import _explore
+    from gradcheck.examine import explore
     from gradcheck.points import points
 
-    _explore(points(made), seen.append, 30, 0)
+    explore(points(made), seen.append, 30, 0)
     assert len(seen) == 30
     assert all(p.dtype == "float32" and p.primals["x"].size >= 2 for p in seen)
     assert all(((p.primals["x"] > 0) & (p.primals["x"] < 1)).all() for p in seen)

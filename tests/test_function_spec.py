@@ -120,7 +120,9 @@ def test_slips_are_told(slip: Callable[[FunctionSpec], Any], message: str) -> No
         slip(make())
 
 
-@pytest.mark.parametrize("slip", [lambda: make(y="batch"), lambda: make(z=Real()), lambda: make(y=Real("a b"))])
+@pytest.mark.parametrize(
+    "slip", [lambda: make(y="batch"), lambda: make(z=Real()), lambda: make(y=Real("a b")), lambda: make(y=Real("n", ties="nobody"))]
+)
 def test_slips_name_file_and_line(slip: Callable[[], Any]) -> None:
     with pytest.raises(SpecError) as raised:
         slip()

@@ -181,8 +181,8 @@ def _enclosed(found: Sequence[Difference]) -> bool:
     """Whether two neighbouring steps have the best between them: the shorter has more noise than truncation, the longer less."""
     if any(d.kink or not math.isfinite(d.bound) for d in found):
         return False
-    noisy = max((d.step for d in found if d.noise > d.truncation), default=0.0)
-    return any(d.step <= 1.5 * STEP_CHANGE * noisy for d in found if d.truncation > d.noise)
+    rising = sorted(found, key=lambda d: d.step)
+    return any(short.noise > short.truncation and long.truncation > long.noise for short, long in itertools.pairwise(rising))
 
 
 def confirmed(found: Sequence[Difference]) -> Difference:

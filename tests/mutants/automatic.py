@@ -16,7 +16,7 @@ from typing import Any
 
 from gradcheck.catalog import load
 from gradcheck.evidence import ALL, gather
-from gradcheck.examine import _explore
+from gradcheck.examine import explore
 from gradcheck.findings import Severity
 from gradcheck.function_spec import FunctionSpec
 from gradcheck.mutation import Mutant, mutants
@@ -56,7 +56,7 @@ def _search(spec: FunctionSpec, mutant: Mutant, examples: int, parts: frozenset[
             raise Found(min(seen, key=rank))
 
     try:
-        _explore(points(spec), visit, examples, SEED)
+        explore(points(spec), visit, examples, SEED)
     except Found as found:
         return str(found)
     return ""
