@@ -15,7 +15,7 @@ from gradcheck.exact.errors import NotExact, Undecided
 from gradcheck.exact.precision import settle
 from gradcheck.floats import float_gradients, float_values
 from gradcheck.function_spec import Law
-from gradcheck.gradients import GradientEvidence, across, measure_gradient
+from gradcheck.gradients import GradientEvidence, across, measure_gradients
 from gradcheck.laws import LawEvidence, judge_law
 from gradcheck.points import Point
 from gradcheck.state import Generators, kept, same_draws
@@ -104,9 +104,8 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
     found = replace(found, values=compared, forward_accuracy=sound)
     if floats.failure is not None:
         return found
-    wanted = range(len(subject.differentiable)) if "gradients" in parts else ()
     wrong = any(v.agreement == "different" for v in found.values)
-    measured = [measure_gradient(exactly, point, floats, torch_side, i, parts, wrong) for i in wanted]
+    measured = measure_gradients(exactly, point, floats, torch_side, parts, wrong) if "gradients" in parts else []
     return replace(
         found,
         gradients=across(exactly, point, [evidence for evidence, _ in measured]),

@@ -30,7 +30,7 @@ SHRINK_BUDGET = 300
 """Evaluations that shrinking one finding may cost."""
 
 SHOW_BUDGET = 12
-"""The same for an exhibit, where nobody has to search for the mistake."""
+"""The same for a note and for an exhibit, where nobody has to search for the mistake."""
 
 EXHIBIT_POINTS = 10
 """An exhibit is looked at on so many points at a time, though on no more than a function is: what it must show, it shows soon."""
@@ -158,7 +158,8 @@ def examine(
     for point, m, cause in sightings.conclusions():
         if not settings.counts(shown_as(m.code, subject.order)):
             continue
-        shown, smaller = _shrink(strategy, m, look, memory, settings, SHRINK_BUDGET if exhibit is None else SHOW_BUDGET) or (point, m)
+        searched = exhibit is None and rules()[m.code].severity is not Severity.NOTE
+        shown, smaller = _shrink(strategy, m, look, memory, settings, SHRINK_BUDGET if searched else SHOW_BUDGET) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
     return conclude(
         subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from flint import arb, ctx
@@ -30,6 +30,7 @@ from gradcheck.bounds import (
     SHAKES,
     SMALLEST,
     START_BITS,
+    TIE_BITS,
     TRIALS,
     WELL_BELOW,
     half_the_digits,
@@ -49,7 +50,7 @@ from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
 from gradcheck.ways.differences import classical
-from gradcheck.ways.numeric import Evaluate, Sides, central, contract, finite_only, kinks, sides, smallest_exponent, suspicious
+from gradcheck.ways.numeric import Sides, central, contract, finite_only, kinks, sides, smallest_exponent, suspicious
 
 NOT_ALL = "too many entries to look at each, and those that were looked at do not explain the difference"
 
@@ -97,15 +98,59 @@ class GradientEvidence:
     detects: float = math.inf
 
 
-def measure_gradient(
-    exactly: Exactly, point: Point, floats: FloatRun, torch_side: Reference | None, i: int, parts: frozenset[str], forward_wrong: bool
-) -> tuple[GradientEvidence, tuple[Accuracy, ...]]:
-    """The evidence of the ``i``-th differentiable argument, and the accuracy of its float gradient.
+Measured = tuple[GradientEvidence, tuple[Accuracy, ...]]
+"""The evidence of one argument, and the accuracy of its float gradient."""
 
-    ``parts`` may name "arithmetic", "classical" and "excuses"; without them, only the mathematics is looked at.
+
+def measure_gradients(
+    exactly: Exactly, point: Point, floats: FloatRun, torch_side: Reference | None, parts: frozenset[str], forward_wrong: bool
+) -> list[Measured]:
+    """The evidence of every differentiable argument: of all at once where they agree so, else of each by itself.
+
+    ``parts`` is as for ``measure_gradient``.
     """
-    at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
-    found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
+    wanted = range(len(exactly.subject.differentiable))
+    excused = "excuses" in parts and exactly.rounded
+    known = _all_agree(exactly, point) if len(wanted) > 1 and not excused else None
+    return [measure_gradient(exactly, point, floats, torch_side, i, parts, forward_wrong, known) for i in wanted]
+
+
+def _all_agree(exactly: Exactly, point: Point) -> tuple[_Along, int] | None:
+    """Both ways along the directions of all arguments together, and the bits; None where they differ, or meet a kink.
+
+    Each argument has random numbers of its own, so that errors in several cancel no more than those in several entries do.
+    """
+    all_ = _Moved(exactly, point, range(len(exactly.subject.differentiable)))
+    found, bits = settle(all_.along_direction, _is_sure, start=START_BITS - all_.exponent)
+    if suspicious(found.sides) and all_.still_differs(found.sides, bits):
+        return None
+    if not _agree(found, bits) and not _vanishes(all_, found, bits):
+        return None
+    return None if _hidden(all_, found, bits) is not None else (found, bits)
+
+
+def measure_gradient(
+    exactly: Exactly,
+    point: Point,
+    floats: FloatRun,
+    torch_side: Reference | None,
+    i: int,
+    parts: frozenset[str],
+    forward_wrong: bool,
+    known: tuple[_Along, int] | None = None,
+) -> Measured:
+    """The evidence of the ``i``-th differentiable argument.
+
+    ``parts`` may name "arithmetic", "classical" and "excuses"; without them, only the mathematics is looked at. ``known`` is
+    what is known along the directions of all arguments, if they agree.
+    """
+    at = _Argument(exactly, point, i)
+    if known is None:
+        found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
+    else:
+        bits = known[1]
+        with ctx.workprec(bits):
+            found = at.part_of(known[0])
     computed, claimed = floats.gradients[i], found.claimed
     sound = _accuracy(at, computed, claimed, floats, bits) if "arithmetic" in parts else ()
     reference = torch_side.gradients[i] if torch_side is not None and torch_side.gradients is not None else None
@@ -118,23 +163,25 @@ def measure_gradient(
         **_three(at, found, reference),
         classical=at.classical(at.direction) if "classical" in parts else None,
         agreement="undecided",
-        kink=suspicious(found.sides) and at.still_differs(found.sides, bits),
+        kink=known is None and suspicious(found.sides) and at.still_differs(found.sides, bits),
         primal=point.primals[at.name],
         computed=computed,
         reference=reference,
         like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,
     )
     meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
-    hidden = _hidden(at, found, bits) if _agree(found, bits) and not meets else None
+    hidden = _hidden(at, found, bits) if known is None and _agree(found, bits) and not meets else None
     if hidden is not None:
         at, found, bits = hidden
         evidence = replace(evidence, **_three(at, found, reference), classical=at.classical(at.direction) if "classical" in parts else None)
-    if _agree(found, bits) and not meets:
+    if known is not None or (_agree(found, bits) and not meets):
         error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
         if _null(found, bits):
             return replace(evidence, agreement="equal", error=error), sound  # where nothing shows, no error would have
         hides = _hides(at, found, bits) if "excuses" in parts and exactly.rounded else ZERO
         return replace(evidence, agreement="equal", error=error, detects=_seen(found, hides)), sound
+    if not evidence.kink and _vanishes(at, found, bits):
+        return replace(evidence, agreement="equal"), sound
     if torch_side is not None and _doubtful(evidence, forward_wrong):
         evidence = replace(evidence, like_reference=torch_side.has_gradient(i, exactly.cotangents, claimed))
     return _localised(at, evidence, found, bits), sound
@@ -162,12 +209,12 @@ def _accuracy(at: _Argument, computed: np.ndarray | None, claimed: np.ndarray | 
     return judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
 
 
-def _hidden(at: _Argument, found: _Along, bits: int) -> tuple[_Argument, _Along, int] | None:
+def _hidden(at: M, found: _Along, bits: int) -> tuple[M, _Along, int] | None:
     """The first entries that are wrong by themselves where all agree together: their terms are too small to show in the sum."""
     for mask in alike(found.sizes, ALIKE):
-        some = at.only(mask.reshape(at.shape))
+        some = at.only(mask)
         part, finer = settle(some.along_direction, _is_sure, start=bits)
-        if not _agree(part, finer):
+        if not _agree(part, finer) and not _vanishes(some, part, finer):
             return some, part, finer
     return None
 
@@ -191,7 +238,7 @@ def _seen(found: _Along, hides: arb) -> float:
 
 def agrees(exactly: Exactly, point: Point, i: int) -> bool:
     """Whether the ``i``-th gradient is right along the point's direction: the exact check by itself, and no evidence."""
-    at = _Argument(exactly, point, differentiable(exactly.subject)[i], i)
+    at = _Argument(exactly, point, i)
     found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
     return _agree(found, bits) and _hidden(at, found, bits) is None
 
@@ -200,6 +247,17 @@ def _agree(found: _Along, bits: int) -> bool:
     if not found.difference.is_finite():
         return False
     return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _null(found, bits)
+
+
+def _vanishes(at: _Moved, found: _Along, bits: int) -> bool:
+    """Whether the gradient is zero in every entry that moves, and the slope tends to zero with the step: what differs is the step's own."""
+    if found.analytic is None or not all(size.is_finite() and size.contains(0) for size in found.sizes):
+        return False
+    with ctx.workprec(max(TIE_BITS, bits + 4 * CONFIRM_BITS)):
+        if not all(is_null(term) for term in at.terms(at.claims())):
+            return False
+        slope = at.limit()
+        return bool(slope.is_finite() and slope.contains(0))
 
 
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
@@ -211,9 +269,12 @@ def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
 
 @dataclass(frozen=True)
 class _Along:
-    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms, ``sizes``."""
+    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms, ``sizes``.
 
-    claimed: np.ndarray | None
+    ``claims`` are the gradients of the arguments that move, as the backward gave them.
+    """
+
+    claims: tuple[np.ndarray | None, ...]
     numeric: arb
     analytic: arb | None
     scale: arb
@@ -221,47 +282,100 @@ class _Along:
     sizes: Sequence[arb] = ()
 
     @property
+    def claimed(self) -> np.ndarray | None:
+        """The gradient of the one argument that moves."""
+        (claimed,) = self.claims
+        return claimed
+
+    @property
     def difference(self) -> arb:
         """Between the two ways; NaN without a gradient of the right shape."""
         return arb.nan() if self.analytic is None else abs(self.analytic - self.numeric)
 
 
-class _Argument:
-    """One differentiable argument of the subject at one point, ready to be moved."""
+class _Moved:
+    """Differentiable arguments of the subject at one point, numbered ``which`` among them, ready to be moved together."""
 
-    def __init__(self, exactly: Exactly, point: Point, k: int, i: int) -> None:
-        self.exactly, self.point, self.k, self.i = exactly, point, k, i
-        self.name = exactly.subject.arguments[k]
-        self.shape: tuple[int, ...] = exactly.primals[k].shape
-        self.whole = self.direction = point.direction(self.name)
+    def __init__(self, exactly: Exactly, point: Point, which: Iterable[int]) -> None:
+        self.exactly, self.point, self.which = exactly, point, tuple(which)
+        places = [differentiable(exactly.subject)[i] for i in self.which]
+        self.directions = {k: point.direction(exactly.subject.arguments[k]) for k in places}
         self.exponent = smallest_exponent(list(point.primals.values()))
 
-    def only(self, mask: np.ndarray) -> _Argument:
-        """The argument, of which only the entries in ``mask`` move."""
+    def only(self, mask: np.ndarray) -> Self:
+        """The same, of which only the entries in ``mask`` (flat, over all arguments) move."""
         some = copy.copy(self)
-        some.direction = np.where(mask, self.whole, 0.0)
+        parts = np.split(mask, np.cumsum([d.size for d in self.directions.values()])[:-1])
+        some.directions = {k: np.where(m.reshape(d.shape), d, 0.0) for (k, d), m in zip(self.directions.items(), parts, strict=True)}
         return some
 
-    def sides(self, evaluate: Evaluate, primals: Sequence[Any], here: Sequence[Any], closer: int = 0) -> Sides:
-        return sides(evaluate, primals, here, {self.k: lift(self.direction)}, self.exponent - closer)
+    def sides(self, closer: int = 0) -> Sides:
+        exactly, directions = self.exactly, {k: lift(d) for k, d in self.directions.items()}
+        return sides(exactly.at, exactly.primals, exactly.value(), directions, self.exponent - closer)
+
+    def claims(self) -> tuple[np.ndarray | None, ...]:
+        """The gradients that the backward gives."""
+        given = self.exactly.gradient()
+        return tuple(None if given[i] is None else lift(given[i]) for i in self.which)
+
+    def terms(self, claims: Sequence[np.ndarray | None]) -> list[arb]:
+        """The terms of the slope that ``claims`` make; raises ``ValueError`` where one is missing, or of another shape."""
+        found = []
+        for claimed, direction in zip(claims, self.directions.values(), strict=True):
+            if claimed is None or claimed.shape != direction.shape:
+                raise ValueError("no gradient of the right shape")
+            found += [p * q for p, q in zip(claimed.ravel(), lift(direction).ravel(), strict=True)]
+        return found
 
     def along_direction(self) -> _Along:
-        exactly = self.exactly
-        both = self.sides(exactly.at, exactly.primals, exactly.value())
-        numeric = central(exactly.cotangents, both)
-        gradient = exactly.gradient()[self.i]
-        claimed = None if gradient is None else lift(gradient)
-        if claimed is None or claimed.shape != self.shape:
-            return _Along(claimed, numeric, None, abs(numeric), both)
-        terms = [p * q for p, q in zip(claimed.ravel(), lift(self.direction).ravel(), strict=True)]
+        both = self.sides()
+        return self.compared(central(self.exactly.cotangents, both), both)
+
+    def compared(self, numeric: arb, both: Sides) -> _Along:
+        """The analytic way beside the ``numeric`` one."""
+        claims = self.claims()
+        try:
+            terms = self.terms(claims)
+        except ValueError:
+            return _Along(claims, numeric, None, abs(numeric), both)
         sizes = [abs(t) for t in terms]
-        return _Along(claimed, numeric, sum(terms, arb(0)), sum(sizes, abs(numeric)), both, sizes)
+        return _Along(claims, numeric, sum(terms, ZERO), sum(sizes, abs(numeric)), both, sizes)
 
     def still_differs(self, first: Sides, bits: int) -> bool:
         """Whether the two sides differ as much when the step shrinks: a kink."""
-        exactly = self.exactly
         with ctx.workprec(bits + 2 * CONFIRM_BITS):
-            return bool(kinks(first, self.sides(exactly.at, exactly.primals, exactly.value(), CONFIRM_BITS)).any())
+            return bool(kinks(first, self.sides(CONFIRM_BITS)).any())
+
+    def limit(self) -> arb:
+        """The slope along the direction for ever smaller steps."""
+        exactly, directions = self.exactly, {k: lift(d) for k, d in self.directions.items()}
+        plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), directions, self.exponent)
+        return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
+
+
+M = TypeVar("M", bound=_Moved)
+
+
+class _Argument(_Moved):
+    """One differentiable argument."""
+
+    def __init__(self, exactly: Exactly, point: Point, i: int) -> None:
+        super().__init__(exactly, point, [i])
+        self.i, (self.k,) = i, self.directions
+        self.name = exactly.subject.arguments[self.k]
+        self.shape: tuple[int, ...] = exactly.primals[self.k].shape
+        self.whole = self.direction
+
+    @property
+    def direction(self) -> np.ndarray:
+        return self.directions[self.k]
+
+    def part_of(self, known: _Along) -> _Along:
+        """What ``known``, along the directions of all arguments, which agree, tells of this one."""
+        along = self.compared(ZERO, known.sides)
+        assert along.analytic is not None, "arguments agree by their gradients"
+        numeric = along.analytic + arb(0, (EXACT_AGREEMENT * known.scale).upper())
+        return replace(along, numeric=numeric, scale=along.scale + abs(along.analytic))
 
     def classical(self, direction: np.ndarray) -> Slope | None:
         """The float slope, for comparison; None where the subject does not run in float64."""
@@ -272,12 +386,6 @@ class _Argument:
             return classical(self.exactly.subject.value, in_float64(self.point), self.k, direction, cotangents)
         except Exception:
             return None
-
-    def limit(self) -> arb:
-        """The slope along the direction for ever smaller steps."""
-        exactly = self.exactly
-        plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), {self.k: lift(self.direction)}, self.exponent)
-        return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
 
     def looks(self, found: _Along) -> list[int] | None:
         """The positions within the blocks at which to look: all (None), or wrong ones and a sample of the others."""

@@ -11,8 +11,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -112,30 +111,27 @@ class NumpyPair:
 
     def value(self, primals: Sequence[Any]) -> tuple[Any, ...]:
         forward_starts()
-        with self._watched(primals):
-            outputs = outputs_of(self.forward(*primals))
+        outputs = outputs_of(self._called(self.forward, primals, holds_exact(primals)))
         return tuple(o.copy() if isinstance(o, np.ndarray) else o for o in outputs)  # it may be a buffer that the next call fills
 
-    @contextmanager
-    def _watched(self, primals: Sequence[Any]) -> Iterator[None]:
-        """With exact primals, the stand-ins are in place, and a ``NotExact`` that the code swallows is raised again."""
-        if not holds_exact(primals):
-            yield
-            return
+    def _called(self, function: Callable[..., Any], given: Sequence[Any], exactly: bool) -> Any:
+        """``function(*given)``; in balls, the stand-ins are in place, and a ``NotExact`` that the code swallows is raised again."""
+        if not exactly:
+            return function(*given)
         before = NotExact.raised
         with standing_in(self.places):
-            yield
+            returned = function(*given)
         if NotExact.raised != before:
             raise NotExact("the code catches the refusal of an operation that has no exact counterpart")
+        return returned
 
     def gradient(self, cotangents: Sequence[Any], primals: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]:
         if self.backward is None:
             return ()
         dy = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
         y = outputs[0] if len(outputs) == 1 else tuple(outputs)
-        with self._watched(primals):
-            given = self.backward(dy, *primals, y) if self.takes_output else self.backward(dy, *primals)
-        return _gradients(given, len(self.differentiable))
+        given = (dy, *primals, y) if self.takes_output else (dy, *primals)
+        return _gradients(self._called(self.backward, given, holds_exact(primals)), len(self.differentiable))
 
 
 @dataclass(frozen=True)

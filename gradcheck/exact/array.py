@@ -13,7 +13,6 @@ import operator
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +28,22 @@ ROUNDING = 2.0**-53
 _REAL_ONLY = "write it with real numbers"
 
 
+class _Held:
+    """For the duration, an attribute of a class has another value. Every evaluation enters one: a generator would be slow."""
+
+    __slots__ = ("before", "name", "owner", "value")
+
+    def __init__(self, owner: type, name: str, value: Any) -> None:
+        self.owner, self.name, self.value = owner, name, value
+
+    def __enter__(self) -> None:
+        self.before = getattr(self.owner, self.name)
+        setattr(self.owner, self.name, self.value)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self.owner, self.name, self.before)
+
+
 class Work:
     """Counts roundings along the longest path: one for an operation, n for a sum of n; and the balls made by operations.
 
@@ -42,14 +57,9 @@ class Work:
     shake: ClassVar[int] = 0
 
     @classmethod
-    @contextmanager
-    def shaken(cls, n: int) -> Iterator[None]:
+    def shaken(cls, n: int) -> _Held:
         """With constants that may be rounded moved by one rounding, in the ``n``-th way; none for 0."""
-        before, cls.shake = cls.shake, n
-        try:
-            yield
-        finally:
-            cls.shake = before
+        return _Held(cls, "shake", n)
 
 
 def _raw(value: Any) -> Any:
@@ -225,15 +235,9 @@ class ExactArray:
     dtype: ClassVar[np.dtype[Any]] = FLOAT64
 
     @classmethod
-    @contextmanager
-    def said_to_be(cls, dtype: np.dtype[Any]) -> Iterator[None]:
+    def said_to_be(cls, dtype: np.dtype[Any]) -> _Held:
         """For the duration, exact arrays answer ``dtype`` when asked for theirs (they have none)."""
-        before = cls.dtype
-        cls.dtype = dtype
-        try:
-            yield
-        finally:
-            cls.dtype = before
+        return _Held(cls, "dtype", dtype)
 
     def __init__(self, data: np.ndarray) -> None:
         self.balls_ = data

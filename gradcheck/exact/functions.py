@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ for _names, _made in (
 
 
 def _count(shape: tuple[int, ...], axis: Any) -> int:
-    return int(np.prod([shape[a] for a in axes_of(axis, len(shape))], dtype=int))
+    return math.prod(shape[a] for a in axes_of(axis, len(shape)))
 
 
 @implements(np.mean, method="mean")

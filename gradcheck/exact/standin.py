@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -113,18 +113,24 @@ def reachable(roots: Iterable[Any]) -> Iterator[FunctionType]:
                 todo.extend(_functions(value))
 
 
-@contextmanager
-def standing_in(found: list[Place]) -> Iterator[None]:
+class standing_in:
     """Put the stand-ins in place for the duration; not for use by several threads at once."""
-    before: list[Any] = []
-    for place, name, made in found:
-        before.append(place.cell_contents if isinstance(place, CellType) else place[name])
-        _put(place, name, made)
-    try:
-        yield
-    finally:
-        for (place, name, _), value in zip(reversed(found), reversed(before), strict=True):
-            _put(place, name, value)
+
+    __slots__ = ("before", "found")
+
+    def __init__(self, found: list[Place]) -> None:
+        self.found = found
+        self.before: list[Any] = []
+
+    def __enter__(self) -> None:
+        for place, name, made in self.found:
+            self.before.append(place.cell_contents if isinstance(place, CellType) else place[name])
+            _put(place, name, made)
+
+    def __exit__(self, *_: object) -> None:
+        while self.before:
+            place, name, _made = self.found[len(self.before) - 1]
+            _put(place, name, self.before.pop())
 
 
 def _put(place: dict[str, Any] | CellType, name: str, value: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -193,8 +194,8 @@ def joined_last(data: np.ndarray, axis: Any) -> tuple[np.ndarray, tuple[int, ...
     """``data`` with the axes to fold joined into one last axis, and those axes."""
     axes = axes_of(axis, data.ndim)
     kept = [a for a in range(data.ndim) if a not in axes]
-    moved = data.transpose(kept + list(axes))
-    return moved.reshape([data.shape[a] for a in kept] + [int(np.prod([data.shape[a] for a in axes], dtype=int))]), axes
+    moved = data.transpose(kept + list(axes)) if kept and kept[-1] >= len(kept) else data
+    return moved.reshape([data.shape[a] for a in kept] + [math.prod(data.shape[a] for a in axes)]), axes
 
 
 def fold(name: str, value: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
@@ -210,7 +211,7 @@ def fold(name: str, value: Any, axis: Any = None, keepdims: bool = False, initia
         raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
     Work.steps += joined.shape[-1] if neutral is not None else 0
     start = neutral if initial is None else lift(initial)[()]
-    entries = joined.reshape(-1, joined.shape[-1]).tolist() if joined.size else [[]] * int(np.prod(joined.shape[:-1], dtype=int))
+    entries = joined.reshape(-1, joined.shape[-1]).tolist() if joined.size else [[]] * math.prod(joined.shape[:-1])
     results = np.empty(len(entries), dtype=object)
     for i, row in enumerate(entries):
         results[i] = functools.reduce(function, row, start) if start is not None else functools.reduce(function, row)
