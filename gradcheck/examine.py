@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradcheck.bounds import CANCELS, EXACT_MISS, LARGE_ERROR, SEEN
 from gradcheck.diagnosis import Sightings, again
 from gradcheck.evidence import ALL, Evidence, gather
+from gradcheck.exact.array import Work
 from gradcheck.findings import Finding, Result, Severity, Verdict
 from gradcheck.function_spec import Exhibit, FunctionSpec
 from gradcheck.points import Point, points
@@ -26,11 +27,19 @@ from gradcheck.state import generators_kept, kept
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import run
 
-SHRINK_BUDGET = 300
-"""Evaluations that shrinking one finding may cost."""
 
-SHOW_BUDGET = 12
-"""The same for a note and for an exhibit, where nobody has to search for the mistake."""
+class Budget(NamedTuple):
+    """What shrinking may cost: ``looks`` at points for a finding, and operations on ``balls`` (some microseconds each) for a subject."""
+
+    looks: int
+    balls: int
+
+
+SHRINK_BUDGET = Budget(looks=300, balls=2**23)
+"""A minute at most: somebody is to find the mistakes by the examples."""
+
+SHOW_BUDGET = Budget(looks=12, balls=2**16)
+"""Half a second, for a note and for an exhibit, where nobody has to search for the mistake."""
 
 EXHIBIT_POINTS = 10
 """An exhibit is looked at on so many points at a time, though on no more than a function is: what it must show, it shows soon."""
@@ -154,12 +163,14 @@ def examine(
         if exhibit is None or set(exhibit.expects) <= {shown_as(m.code, subject.order) for _, m, _ in sightings.conclusions()}:
             break
         explore(strategy, visit, examples, settings.seed + further)
-    found = []
+    found, made = [], Work.made
     for point, m, cause in sightings.conclusions():
         if not settings.counts(shown_as(m.code, subject.order)):
             continue
         searched = exhibit is None and rules()[m.code].severity is not Severity.NOTE
-        shown, smaller = _shrink(strategy, m, look, memory, settings, SHRINK_BUDGET if searched else SHOW_BUDGET) or (point, m)
+        budget = SHRINK_BUDGET if searched else SHOW_BUDGET
+        left = budget._replace(balls=budget.balls - (Work.made - made))
+        shown, smaller = _shrink(strategy, m, look, memory, settings, left) or (point, m)
         found.append(finding(subject, shown, smaller, cause))
     return conclude(
         subject, tally, found, kind=kind, spec=spec.name, family=spec.family, exhibit=exhibit, seconds=time.perf_counter() - started
@@ -237,21 +248,21 @@ def _shrink(
     look: Callable[[Point, frozenset[str]], tuple[Evidence, list[Match]]],
     memory: dict[str, list[Match]],
     settings: Settings,
-    budget: int,
+    budget: Budget,
 ) -> tuple[Point, Match] | None:
     """The smallest point at which the defect of ``first`` shows, and its match there."""
     defect: type[Exception] = type(f"Defect{first.code}", (Exception,), {})
     parts = _parts(first)
-    spent = 0
+    looks, made = 0, Work.made
     best: list[tuple[Point, Match]] = []
 
     def body(point: Point) -> None:
-        nonlocal spent
+        nonlocal looks
         digest = _digest(point)
         if digest not in memory:
-            if spent >= budget:
+            if looks >= budget.looks or Work.made - made >= budget.balls:
                 raise _Enough
-            spent += 1
+            looks += 1
             memory[digest] = look(point, parts)[1]
         seen = again(memory[digest], first)
         if seen is not None:

@@ -75,7 +75,7 @@ def _raw(value: Any) -> Any:
 
 def _constant(value: float, rounding: float = ROUNDING) -> arb:
     """A number that the code under test brought in; the same one moves the same way wherever it comes in."""
-    if (value * SHORT).is_integer():
+    if type(value) is int or (value * SHORT).is_integer():
         return ball(value)
     Work.rounded = max(Work.rounded, rounding)
     if not Work.shake:
@@ -105,6 +105,8 @@ def lift(value: Any) -> np.ndarray:
     """Any numbers (array, nested lists, mixtures with exact arrays) as an object array of balls."""
     if type(value) is ExactArray:
         return value.balls_
+    if type(value) is float or type(value) is int:
+        return _as_object(_constant(value))
     if isinstance(value, (list, tuple)):
         return np.stack([lift(v) for v in value]) if value else np.empty(0, dtype=object)
     array = np.asarray(value)

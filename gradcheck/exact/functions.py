@@ -61,7 +61,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
 def _average(a: Any, axis: Any, keepdims: bool, where: Any, less: Any = 0) -> Any:
     """The mean over the entries that ``where`` lets in, their number being ``less`` fewer."""
     if where is True or where is np._NoValue:
-        return fold("add", a, axis, keepdims) / (_count(np.shape(a), axis) - less)
+        return fold("add", a, axis, keepdims) / (_count(lift(a).shape, axis) - less)
     count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
     return fold("add", a, axis, keepdims, None, where) / (count - less)
 

@@ -113,6 +113,8 @@ def _listed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def apply(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and type(args[0]) is ExactArray and function in FUNCTIONS:
+            return FUNCTIONS[function](*args, **kwargs)  # where NumPy would come by itself
         return function(*map(listed, args), **{k: listed(v) for k, v in kwargs.items()})
 
     return apply

@@ -192,6 +192,8 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def joined_last(data: np.ndarray, axis: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """``data`` with the axes to fold joined into one last axis, and those axes."""
+    if axis is None:
+        return data.reshape(-1), tuple(range(data.ndim))
     axes = axes_of(axis, data.ndim)
     kept = [a for a in range(data.ndim) if a not in axes]
     moved = data.transpose(kept + list(axes)) if kept and kept[-1] >= len(kept) else data
@@ -210,14 +212,13 @@ def fold(name: str, value: Any, axis: Any = None, keepdims: bool = False, initia
     if joined.shape[-1] == 0 and neutral is None and initial is None:
         raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
     Work.steps += joined.shape[-1] if neutral is not None else 0
-    start = neutral if initial is None else lift(initial)[()]
+    start = (neutral if initial is None else lift(initial)[()],) * (neutral is not None or initial is not None)
+    if joined.ndim == 1 and not keepdims:
+        return wrap(functools.reduce(function, joined.tolist(), *start))
     entries = joined.reshape(-1, joined.shape[-1]).tolist() if joined.size else [[]] * math.prod(joined.shape[:-1])
     results = np.empty(len(entries), dtype=object)
-    for i, row in enumerate(entries):
-        results[i] = functools.reduce(function, row, start) if start is not None else functools.reduce(function, row)
-    shape = tuple(1 if a in axes else n for a, n in enumerate(data.shape)) if keepdims else joined.shape[:-1]
-    shaped = results.reshape(shape)
-    return wrap(shaped if shaped.ndim else shaped[()])
+    results[:] = [functools.reduce(function, row, *start) for row in entries]
+    return wrap(results.reshape([1 if a in axes else n for a, n in enumerate(data.shape)] if keepdims else joined.shape[:-1]))
 
 
 def _ufunc_reduce(name: str, value: Any, axis: Any = 0, keepdims: bool = False, initial: Any = None, where: Any = True, **_: Any) -> Any:

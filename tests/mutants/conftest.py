@@ -16,4 +16,4 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True)
 def _little_shrinking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes, arguments and causes are asserted here, not how small the counterexample is."""
-    monkeypatch.setattr(examine, "SHRINK_BUDGET", 20)
+    monkeypatch.setattr(examine, "SHRINK_BUDGET", examine.SHRINK_BUDGET._replace(looks=20))
