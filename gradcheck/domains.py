@@ -9,6 +9,7 @@ Hypothesis is imported when the first draw is made.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Draw = Callable[["SearchStrategy[Any]"], Any]
 
 CODES = 2**24
-"""An entry of an array is drawn as one integer below this, and decoded by its regime; 0 is the simplest."""
+"""An entry of an array is drawn as one integer below this (three bytes), and decoded by its regime; 0 is the simplest."""
 
 LARGEST_SIZE = 4
 """Axes have at most this many entries: a defect of a formula shows in the smallest arrays."""
@@ -113,11 +114,11 @@ class Domain:
 
 
 def draw_codes(draw: Draw, size: int, top: int = CODES) -> np.ndarray:
-    """``size`` integers in [0, top): one choice an entry, which keeps drawing and shrinking cheap."""
+    """``size`` integers in [0, top), all of them from one choice: each choice costs Hypothesis more than an entry is worth."""
     from hypothesis import strategies as st
 
-    entry = st.integers(0, top - 1)
-    return np.array([draw(entry) for _ in range(size)], dtype=np.int64)
+    drawn = draw(st.binary(min_size=3 * size, max_size=3 * size))
+    return np.asarray(np.frombuffer(drawn, dtype=np.uint8).reshape(size, 3).astype(np.int64) @ np.array([2**16, 2**8, 1]) % top)
 
 
 def _digits(codes: np.ndarray) -> np.ndarray:
@@ -248,7 +249,7 @@ class Real(Domain):
             drop = draw(st.integers(0, len(shape)))
             shape = tuple(1 if n != 1 and draw(st.booleans()) else n for n in shape[drop:])
         regime = draw(st.sampled_from(tuple(REGIMES)))
-        codes = draw_codes(draw, int(np.prod(shape)))
+        codes = draw_codes(draw, math.prod(shape))
         if self.low is not None and self.high is not None:
             values = _between(codes, self.low, self.high, self.closed)
         else:
@@ -292,7 +293,7 @@ class Simplex(Domain):
         from hypothesis import strategies as st
 
         shape = shapes.of(self.dims)
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         spread = draw(st.sampled_from((1, 4, 12)))
         ks = draw_codes(draw, size, 18 if self.zeros else 17).astype(np.float64).reshape(shape)
         ks = np.where(ks == 17, -1.0, ks)
@@ -318,7 +319,7 @@ class Gradients(Domain):
         from hypothesis import strategies as st
 
         shape = (draw(st.integers(1, MOST_STEPS)), *shapes.of(self.dims[1:]))
-        codes = draw_codes(draw, int(np.prod(shape))).reshape(shape)
+        codes = draw_codes(draw, math.prod(shape)).reshape(shape)
         at = _Scale(np.finfo(dtype), np.inf, np.zeros(0), True)
         ordinary, steps = _ordinary(codes, at), np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
         kinds = {
@@ -342,7 +343,7 @@ class _Fixed(Domain):
         object.__setattr__(self, "differentiable", False)
 
     def _choices(self, draw: Draw, shape: tuple[int, ...], values: tuple[Any, ...]) -> np.ndarray:
-        chosen = draw_codes(draw, int(np.prod(shape)), len(values))
+        chosen = draw_codes(draw, math.prod(shape), len(values))
         return np.asarray(np.array(values)[chosen].reshape(shape))
 
 

@@ -38,6 +38,8 @@ class Point:
         """
         if self.given is not None:
             return self.given
+        if not shapes:
+            return ()
         rng = np.random.default_rng((self.seed, 1))
         return tuple(_spread(rng, shape).astype(self.dtype).astype(np.float64) for shape in shapes)
 
