@@ -125,14 +125,27 @@ def _apart(recompute: Recompute, inputs: Sequence[np.ndarray], base: Sequence[np
 
 
 def unavoidable_error(
-    recompute: Recompute, inputs: Sequence[np.ndarray], here: Sequence[Any], seed: int, bits: int
+    recompute: Recompute,
+    inputs: Sequence[np.ndarray],
+    here: Sequence[Any],
+    seed: int,
+    bits: int,
+    options: Sequence[Sequence[Callable[[], Sequence[Any]]]] = (),
 ) -> Callable[[bool], list[np.ndarray]]:
-    """``movement`` at ``bits``, worked out when (and only if) it is asked for."""
+    """``movement`` at ``bits``, worked out when (and only if) it is asked for.
+
+    ``options`` are, for each number among the inputs that may have been rounded (a rate of 0.1), what gives the results with
+    it moved up, and down, by one rounding: they count in the worst case.
+    """
 
     @functools.cache
     def unavoidable(worst: bool) -> list[np.ndarray]:
         with ctx.workprec(bits):
-            return movement(recompute, inputs, here, np.random.default_rng((seed, 3)), worst)
+            total = movement(recompute, inputs, here, np.random.default_rng((seed, 3)), worst)
+            for both in options if worst else ():
+                up, down = ([_distance(lift(r), lift(h)) for r, h in zip(results(), here, strict=True)] for results in both)
+                total = [t + _larger(u, d) for t, u, d in zip(total, up, down, strict=True)]
+            return total
 
     return unavoidable
 

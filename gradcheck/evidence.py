@@ -95,7 +95,8 @@ def _exactly(found: Evidence, torch_side: Reference | None, laws: Sequence[Law],
         found, parts = replace(found, drew_others=True), parts - {"arithmetic"}
     objects = [lift(y) for y in values]
     inputs = [list(point.primals.values())[k] for k in exactly.moving]
-    unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits)
+    options = [[other.value for other in both] for both in exactly.options_moved]
+    unavoidable = unavoidable_error(exactly.value_at, inputs, values, point.seed, bits, options)
     comparable = all(c.shape == o.shape and c.dtype.kind == "f" for c, o in zip(floats.outputs, objects, strict=True))
     sound: tuple[Accuracy, ...] = ()
     if comparable and "arithmetic" in parts:

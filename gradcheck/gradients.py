@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -204,7 +204,12 @@ def _accuracy(at: _Argument, computed: np.ndarray | None, claimed: np.ndarray | 
         return ()
     inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
     inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
-    unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[at.i],), inputs, (claimed,), point.seed, bits)
+
+    def moved(other: Exactly) -> Callable[[], tuple[Any, ...]]:
+        return lambda: (other.gradient()[at.i],)
+
+    options = [[moved(other) for other in both] for both in exactly.options_moved]
+    unavoidable = unavoidable_error(lambda xs: (exactly.gradients_at(xs)[at.i],), inputs, (claimed,), point.seed, bits, options)
     flags = floats.flags[0] | floats.flags[1]
     return judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
 

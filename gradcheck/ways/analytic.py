@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import math
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from flint import ctx
 
-from gradcheck.exact.array import ExactArray, Work, exact
+from gradcheck.bounds import SHORT
+from gradcheck.exact.array import FLOAT64, ExactArray, Work, exact
 from gradcheck.points import Point
 from gradcheck.subject import ReturnsNothing, Subject, TorchCallable, WrongCount
 
@@ -184,6 +187,27 @@ class Exactly:
         """The same, with every constant that may be rounded moved by one rounding, in the ``n``-th way."""
         other = copy.copy(self)
         other.shake, other._values, other._gradients = n, {}, {}
+        other.__dict__.pop("options_moved", None)
+        return other
+
+    @cached_property
+    def options_moved(self) -> list[tuple[Exactly, Exactly]]:
+        """For every number among the primals that may have been rounded (0.1, not 0.5): the same with it one rounding up, and down."""
+        found = []
+        for k, p in enumerate(self.primals):
+            if type(p) is float and math.isfinite(p) and not (p * SHORT).is_integer():
+                found.append((self._with_option(k, p * (1 + self._rounding)), self._with_option(k, p * (1 - self._rounding))))
+        return found
+
+    @property
+    def _rounding(self) -> float:
+        """One rounding in the dtype of the point, relative; of a float64, which a float is itself, to its neighbour."""
+        eps = float(np.finfo(self.dtype).eps)
+        return eps / 2 if self.dtype.itemsize < FLOAT64.itemsize else eps
+
+    def _with_option(self, k: int, value: float) -> Exactly:
+        other = self.shaken(self.shake)
+        other.primals = [value if i == k else p for i, p in enumerate(self.primals)]
         return other
 
     def at(self, primals: Sequence[Any]) -> tuple[Any, ...]:
