@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from gradcheck.compare import Agreement, entry, is_null
 from gradcheck.exact.array import exact, lift
 from gradcheck.exact.errors import NotExact, Undecided
 from gradcheck.exact.precision import settle
-from gradcheck.exact.standin import places, standing_in
+from gradcheck.exact.standin import Place, places, standing_in
 from gradcheck.points import Point
 from gradcheck.subject import Subject
 from gradcheck.ways.analytic import copies
@@ -34,10 +36,8 @@ class LawEvidence:
 def judge_law(subject: Subject, law: Any, point: Point) -> LawEvidence:
     """The law's relations at ``point``, in balls."""
 
-    line = inspect.unwrap(law.body).__code__.co_firstlineno
+    line, names, where = _read(law.body)
     known = {**point.primals, **point.extras}
-    names = list(inspect.signature(law.body).parameters)[1:]
-    where = places((law.body,))
 
     def compute() -> list[Any]:
         given = {n: exact(known[n]) if isinstance(known[n], np.ndarray) and known[n].dtype.kind == "f" else known[n] for n in names}
@@ -61,6 +61,12 @@ def judge_law(subject: Subject, law: Any, point: Point) -> LawEvidence:
             return LawEvidence(law.title, agreement, index, left, right, line=line)
         undecided |= agreement == "undecided"
     return LawEvidence(law.title, "undecided" if undecided else "equal", line=line)
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(body: Callable[..., Any]) -> tuple[int, list[str], list[Place]]:
+    """The line of a law, what it takes beside the function, and where stand-ins go: the same at every point."""
+    return inspect.unwrap(body).__code__.co_firstlineno, list(inspect.signature(body).parameters)[1:], places((body,))
 
 
 class _Function:
