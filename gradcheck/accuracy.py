@@ -144,7 +144,7 @@ def unavoidable_error(
             total = movement(recompute, inputs, here, np.random.default_rng((seed, 3)), worst)
             for both in options if worst else ():
                 up, down = ([_distance(lift(r), lift(h)) for r, h in zip(results(), here, strict=True)] for results in both)
-                total = [t + _larger(u, d) for t, u, d in zip(total, up, down, strict=True)]
+                total = [boxed(t + _larger(u, d)) for t, u, d in zip(total, up, down, strict=True)]
             return total
 
     return unavoidable

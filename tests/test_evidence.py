@@ -409,12 +409,14 @@ def stepped(weights: Any, rate: float) -> Any:
     return weights - (rate / 0.001) * (0.01 * weights)
 
 
+@pytest.mark.parametrize("weights", [3.0, [1.0, 3.0]])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_number_that_was_rounded_is_an_input_too(dtype: str) -> None:
+def test_a_number_that_was_rounded_is_an_input_too(weights: Any, dtype: str) -> None:
     """At a rate of 0.1 the step is the weight itself: what is left is the rounding of 0.1, which no algorithm can help."""
     subject = NumpyPair("step", stepped, lambda dy, weights, rate: dy * (1 - rate / 0.001 * 0.01), ("weights", "rate"), ("weights",))
-    point = Point({"weights": np.array([1.0, 3.0], dtype), "rate": 0.1}, dtype, 3)
+    point = Point({"weights": np.array(weights, dtype), "rate": 0.1}, dtype, 3)
     found = gather(subject, point)
+    assert not found.why_not_exact
     assert not [a.trouble for a in (*found.forward_accuracy, *found.backward_accuracy[0]) if a.trouble]
 
 
