@@ -53,8 +53,9 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
     """The one factor other than 1 between two object arrays of balls; None if there is none.
 
     It must hold in every entry, and none may be right as it is. Sure if two entries of
-    different size agree on it: equal ones may be equally wrong in any other way. Every ratio is
-    known to the tolerance of a formula, so that two differ by at most twice that.
+    different size agree on it: equal ones may be equally wrong in any other way. A number that stands for
+    nothing must come back at other points, where there are any: at one of them, whatever passes through a single unit is
+    off by one factor. Every ratio is known to the tolerance of a formula, so that two differ by at most twice that.
     """
     if mine.shape != theirs.shape:
         return None
@@ -73,7 +74,9 @@ def common_factor(mine: np.ndarray, theirs: np.ndarray, evidence: Evidence) -> F
         return None
     number = float(ratio.mid())
     distinct = {float(abs(q).mid()) for _, q in nonzero}
-    return Factor(number, frozenset(names(number, evidence)), len(distinct) >= 2)
+    found = frozenset(names(number, evidence))
+    telling = len(found) > 1 or _constant(number) is not None or evidence.point.origin != "generated"
+    return Factor(number, found, len(distinct) >= 2 and telling)
 
 
 def names(ratio: float, evidence: Evidence) -> set[str]:
@@ -105,6 +108,11 @@ def _quantities(evidence: Evidence) -> Iterator[tuple[str, float]]:
                     yield what, number
 
 
+def _constant(value: float) -> str | None:
+    """What a well-known number (or minus it) stands for."""
+    return next((text for constant, text in CONSTANTS.items() if math.isclose(abs(value), constant, rel_tol=10.0 ** (1 - DIGITS))), None)
+
+
 def is_number(name: str) -> bool:
     return name[:1].isdigit() or name[:1] == "-"
 
@@ -117,9 +125,8 @@ def describe(given: frozenset[str]) -> str:
         if numbers[0] == "-1":
             return "a factor -1: a sign the wrong way round"
         value = float(numbers[0].partition(" ")[0])
-        for constant, text in CONSTANTS.items():
-            if math.isclose(abs(value), constant, rel_tol=10.0 ** (1 - DIGITS)):
-                return f"a factor {'-' if value < 0 else ''}{text}"
+        if (text := _constant(value)) is not None:
+            return f"a factor {'-' if value < 0 else ''}{text}"
     if not others:
         return f"a factor {numbers[0]}{NEAR_ONE if ' ' in numbers[0] else ''}" if numbers else ""
     mean = " (a mean in one place and a sum in the other)" if any(s in others[0] for s in SIZES) else ""

@@ -85,6 +85,20 @@ def test_g102_unsure_of_a_single_entry(look):
     assert not look(square, lambda dy, x, y: 3 * dy * x, {"x": [2.0]})["G102"][0].sure
 
 
+def test_g102_unsure_of_a_number_that_stands_for_nothing(look):
+    """What passes through a single unit is off by one factor in all entries, which is another one at the next point."""
+
+    def through_one(x):
+        return np.sum(x * np.array([1.0, 2.0, 3.0])) ** 3
+
+    def wrong(dy, x, y):
+        return dy * np.sum(x * np.array([1.0, 2.0, 3.0])) * np.array([1.0, 2.0, 3.0])
+
+    found = look(through_one, wrong, {"x": [0.3, 0.7, -1.9]})["G102"][0]
+    assert len(found.signature) == 1
+    assert not found.sure
+
+
 def test_g102_at_a_kink_looks_at_the_slopes(look):
     """At 0 any multiple up to 1 is a slope of relu: an entry there neither shows nor refutes a factor."""
     found = look(lambda x: np.maximum(x, 0), lambda dy, x, y: 3 * dy * (x > 0), {"x": [0.0, 1.0, 2.0]})
