@@ -65,7 +65,7 @@ def _power(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
 
 
 def _alarms(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
-    return tables.alarms(alarms.measure(specs, 1 if quick else 10), full)
+    return tables.alarms(alarms.measure(specs, 1 if quick else 5), full)
 
 
 def _catalog(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
@@ -90,7 +90,7 @@ def _accused(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
 
 
 def _coverage(specs: list[FunctionSpec], quick: bool, full: bool) -> str:
-    return tables.coverage(coverage.measure(specs, 1 if quick else 30))
+    return tables.coverage(coverage.measure(specs, 1 if quick else 12))
 
 
 def _plots(folder: Path, quick: bool) -> str:

@@ -17,7 +17,7 @@ from gradcheck.findings import Severity
 from gradcheck.function_spec import FunctionSpec
 from gradcheck.points import Point
 from gradcheck.rules import Match, match, rules
-from gradcheck.subject import NumpyPair, Subject, house, reference
+from gradcheck.subject import NumpyPair, Subject, house, reference, tensors_of
 
 COURSE_STEP, COURSE_TOLERANCE, COURSE_FLOOR = 1e-5, 1e-6, 1e-8
 """The course rule: |a - n| / max(1e-8, |a| + |n|) < 1e-6 in every entry, n being a central difference of step 1e-5."""
@@ -124,13 +124,13 @@ def by_torch(fast: bool, spec: FunctionSpec, point: Point, slip: Slip = NO_SLIP)
         if slip != NO_SLIP:
             tensors = tuple(_Multiplied.apply(t, f) for t, f in zip(tensors, factors, strict=True))
         given = fixed | dict(zip(spec.differentiable, tensors, strict=True))
-        return spec.torch(*(given[n] for n in names))
+        return tensors_of(spec.torch(*(given[n] for n in names)))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            output = function(*variables)
-            gradients = torch.autograd.grad(output, variables, torch.ones_like(output), allow_unused=True)
+            outputs = [o for o in function(*variables) if o.requires_grad]
+            gradients = torch.autograd.grad(outputs, variables, [torch.ones_like(o) for o in outputs], allow_unused=True)
             if not all(g is None or bool(torch.isfinite(g).all()) for g in gradients):
                 return Answer.OPEN
             accepted = torch.autograd.gradcheck(function, tuple(variables), fast_mode=fast, raise_exception=False)

@@ -167,3 +167,12 @@ def test_coverage_is_measured_and_shown(part):
     rows = coverage.measure([load().specs["tanh"], load().specs["relu"]], 2, {"scale 1": samples.STRESS["scale 1"]})
     assert [(r.case, r.bounded, r.held) for r in rows] == [("scale 1", rows[0].slopes, rows[0].slopes)]
     assert "below the bound in 99.9%" in part("tables").coverage(rows)
+
+
+
+def test_every_function_of_the_catalog_can_be_compared(specs):
+    """Several outputs, empty arrays and options are all the comparison's to deal with: no function may stop a run of an hour."""
+    samples, checkers = part("samples"), part("checkers")
+    for spec in (s for s in specs.values() if s.differentiable):
+        for point in samples.points(spec, samples.ORDINARY, 1):
+            assert (spec.name, checkers.FAST(spec, point, checkers.NO_SLIP)) == (spec.name, checkers.Answer.ACCEPTED)
