@@ -170,7 +170,7 @@ def test_coverage_is_measured_and_shown(part):
 
 
 
-def test_every_function_of_the_catalog_can_be_compared(specs):
+def test_every_function_of_the_catalog_can_be_compared(part, specs):
     """Several outputs, empty arrays and options are all the comparison's to deal with: no function may stop a run of an hour."""
     samples, checkers = part("samples"), part("checkers")
     for spec in (s for s in specs.values() if s.differentiable):
