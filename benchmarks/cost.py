@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import gradcheck
-from gradcheck.gradients import agrees
+from gradcheck.along import agrees
 from gradcheck.points import Point
 from gradcheck.subject import NumpyPair
 from gradcheck.ways.analytic import Exactly

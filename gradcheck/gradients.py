@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
 from gradcheck.accuracy import Accuracy, judge, to_float, unavoidable_error
+from gradcheck.along import Along, Moved, agree, all_agree, both_null, hidden_part, is_sure, vanishes
 from gradcheck.bounds import (
-    ALIKE,
     CONFIRM_BITS,
     CONSTANT_ROUNDINGS,
     EXACT_AGREEMENT,
@@ -28,15 +28,13 @@ from gradcheck.bounds import (
     ROUGHLY,
     SEEN,
     SHAKES,
-    SMALLEST,
     START_BITS,
-    TIE_BITS,
     TRIALS,
     WELL_BELOW,
     half_the_digits,
 )
 from gradcheck.compare import Agreement, is_lost, is_null
-from gradcheck.entries import Entries, alike, compare, detects, furthest, positions
+from gradcheck.entries import Entries, compare, detects, furthest, positions
 from gradcheck.exact.array import ExactArray, flat, lift
 from gradcheck.exact.balls import ZERO
 from gradcheck.exact.precision import settle
@@ -50,7 +48,7 @@ from gradcheck.ways import Slope
 from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, in_float64
 from gradcheck.ways.autograd import Reference
 from gradcheck.ways.differences import classical
-from gradcheck.ways.numeric import Sides, central, contract, finite_only, kinks, sides, smallest_exponent, suspicious
+from gradcheck.ways.numeric import central, contract, finite_only, sides, smallest_exponent, suspicious
 
 NOT_ALL = "too many entries to look at each, and those that were looked at do not explain the difference"
 
@@ -111,22 +109,8 @@ def measure_gradients(
     """
     wanted = range(len(exactly.subject.differentiable))
     excused = "excuses" in parts and exactly.rounded
-    known = _all_agree(exactly, point) if len(wanted) > 1 and not excused else None
+    known = all_agree(exactly, point) if len(wanted) > 1 and not excused else None
     return [measure_gradient(exactly, point, floats, torch_side, i, parts, forward_wrong, known) for i in wanted]
-
-
-def _all_agree(exactly: Exactly, point: Point) -> tuple[_Along, int] | None:
-    """Both ways along the directions of all arguments together, and the bits; None where they differ, or meet a kink.
-
-    Each argument has random numbers of its own, so that errors in several cancel no more than those in several entries do.
-    """
-    all_ = _Moved(exactly, point, range(len(exactly.subject.differentiable)))
-    found, bits = settle(all_.along_direction, _is_sure, start=START_BITS - all_.exponent)
-    if suspicious(found.sides) and all_.still_differs(found.sides, bits):
-        return None
-    if not _agree(found, bits) and not _vanishes(all_, found, bits):
-        return None
-    return None if _hidden(all_, found, bits) is not None else (found, bits)
 
 
 def measure_gradient(
@@ -137,7 +121,7 @@ def measure_gradient(
     i: int,
     parts: frozenset[str],
     forward_wrong: bool,
-    known: tuple[_Along, int] | None = None,
+    known: tuple[Along, int] | None = None,
 ) -> Measured:
     """The evidence of the ``i``-th differentiable argument.
 
@@ -146,7 +130,7 @@ def measure_gradient(
     """
     at = _Argument(exactly, point, i)
     if known is None:
-        found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
+        found, bits = settle(at.along_direction, is_sure, start=START_BITS - at.exponent)
     else:
         bits = known[1]
         with ctx.workprec(bits):
@@ -170,24 +154,24 @@ def measure_gradient(
         like_reference=like(claimed, reference) if reference is not None and claimed is not None and claimed.shape == at.shape else None,
     )
     meets = evidence.kink and len(exactly.subject.differentiable) > 1  # see ``across``
-    hidden = _hidden(at, found, bits) if known is None and _agree(found, bits) and not meets else None
+    hidden = hidden_part(at, found, bits) if known is None and agree(found, bits) and not meets else None
     if hidden is not None:
         at, found, bits = hidden
         evidence = replace(evidence, **_three(at, found, reference), classical=at.classical(at.direction) if "classical" in parts else None)
-    if known is not None or (_agree(found, bits) and not meets):
+    if known is not None or (agree(found, bits) and not meets):
         error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
-        if _null(found, bits):
+        if both_null(found, bits):
             return replace(evidence, agreement="equal", error=error), sound  # where nothing shows, no error would have
         hides = _hides(at, found, bits) if "excuses" in parts and exactly.rounded else ZERO
         return replace(evidence, agreement="equal", error=error, detects=_seen(found, hides)), sound
-    if not evidence.kink and _vanishes(at, found, bits):
+    if not evidence.kink and vanishes(at, found, bits):
         return replace(evidence, agreement="equal"), sound
     if torch_side is not None and _doubtful(evidence, forward_wrong):
         evidence = replace(evidence, like_reference=torch_side.has_gradient(i, exactly.cotangents, claimed))
     return _localised(at, evidence, found, bits), sound
 
 
-def _three(at: _Argument, found: _Along, reference: np.ndarray | None) -> dict[str, Any]:
+def _three(at: _Argument, found: Along, reference: np.ndarray | None) -> dict[str, Any]:
     """The three ways along the direction, as they stand in the evidence."""
     return {
         "numeric": _slope("numeric", found.numeric),
@@ -214,17 +198,7 @@ def _accuracy(at: _Argument, computed: np.ndarray | None, claimed: np.ndarray | 
     return judge((computed,), (ExactArray(claimed),), np.dtype(point.dtype), exactly.backward_steps, flags, unavoidable)
 
 
-def _hidden(at: M, found: _Along, bits: int) -> tuple[M, _Along, int] | None:
-    """The first entries that are wrong by themselves where all agree together: their terms are too small to show in the sum."""
-    for mask in alike(found.sizes, ALIKE):
-        some = at.only(mask)
-        part, finer = settle(some.along_direction, _is_sure, start=bits)
-        if not _agree(part, finer) and not _vanishes(some, part, finer):
-            return some, part, finer
-    return None
-
-
-def _hides(at: _Argument, found: _Along, bits: int) -> arb:
+def _hides(at: _Argument, found: Along, bits: int) -> arb:
     """How far rounded constants may move the two ways apart along the direction, if each has constants of its own."""
     with ctx.workprec(bits):
         other = at.shaken(1).along_direction()
@@ -233,36 +207,12 @@ def _hides(at: _Argument, found: _Along, bits: int) -> arb:
     return CONSTANT_ROUNDINGS * (abs(other.analytic - found.analytic) + abs(other.numeric - found.numeric))
 
 
-def _seen(found: _Along, hides: arb) -> float:
+def _seen(found: Along, hides: arb) -> float:
     """The smallest relative error that would have shown in every entry that is not zero, beside what rounded constants hide."""
     sizes = [a for a in found.sizes if not a.contains(0)]
     if not sizes:
         return math.inf
     return max(SEEN, float((hides / functools.reduce(arb.min, sizes)).mid())) if hides > 0 else SEEN
-
-
-def agrees(exactly: Exactly, point: Point, i: int) -> bool:
-    """Whether the ``i``-th gradient is right along the point's direction: the exact check by itself, and no evidence."""
-    at = _Argument(exactly, point, i)
-    found, bits = settle(at.along_direction, _is_sure, start=START_BITS - at.exponent)
-    return _agree(found, bits) and _hidden(at, found, bits) is None
-
-
-def _agree(found: _Along, bits: int) -> bool:
-    if not found.difference.is_finite():
-        return False
-    return bool(found.difference <= EXACT_AGREEMENT * found.scale) or _null(found, bits)
-
-
-def _vanishes(at: _Moved, found: _Along, bits: int) -> bool:
-    """Whether the gradient is zero in every entry that moves, and the slope tends to zero with the step: what differs is the step's own."""
-    if found.analytic is None or not all(size.is_finite() and size.contains(0) for size in found.sizes):
-        return False
-    with ctx.workprec(max(TIE_BITS, bits + 4 * CONFIRM_BITS)):
-        if not all(is_null(term) for term in at.terms(at.claims())):
-            return False
-        slope = at.limit()
-        return bool(slope.is_finite() and slope.contains(0))
 
 
 def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
@@ -272,96 +222,7 @@ def _doubtful(evidence: GradientEvidence, forward_wrong: bool) -> bool:
     return forward_wrong or bool(like(evidence.claimed, evidence.reference, ROUGHLY))
 
 
-@dataclass(frozen=True)
-class _Along:
-    """Both exact ways along the point's direction; ``scale`` is the sum of the magnitudes of the terms, ``sizes``.
-
-    ``claims`` are the gradients of the arguments that move, as the backward gave them.
-    """
-
-    claims: tuple[np.ndarray | None, ...]
-    numeric: arb
-    analytic: arb | None
-    scale: arb
-    sides: Sides
-    sizes: Sequence[arb] = ()
-
-    @property
-    def claimed(self) -> np.ndarray | None:
-        """The gradient of the one argument that moves."""
-        (claimed,) = self.claims
-        return claimed
-
-    @property
-    def difference(self) -> arb:
-        """Between the two ways; NaN without a gradient of the right shape."""
-        return arb.nan() if self.analytic is None else abs(self.analytic - self.numeric)
-
-
-class _Moved:
-    """Differentiable arguments of the subject at one point, numbered ``which`` among them, ready to be moved together."""
-
-    def __init__(self, exactly: Exactly, point: Point, which: Iterable[int]) -> None:
-        self.exactly, self.point, self.which = exactly, point, tuple(which)
-        places = [differentiable(exactly.subject)[i] for i in self.which]
-        self.directions = {k: point.direction(exactly.subject.arguments[k]) for k in places}
-        self.exponent = smallest_exponent(list(point.primals.values()))
-
-    def only(self, mask: np.ndarray) -> Self:
-        """The same, of which only the entries in ``mask`` (flat, over all arguments) move."""
-        some = copy.copy(self)
-        parts = np.split(mask, np.cumsum([d.size for d in self.directions.values()])[:-1])
-        some.directions = {k: np.where(m.reshape(d.shape), d, 0.0) for (k, d), m in zip(self.directions.items(), parts, strict=True)}
-        return some
-
-    def sides(self, closer: int = 0) -> Sides:
-        exactly, directions = self.exactly, {k: lift(d) for k, d in self.directions.items()}
-        return sides(exactly.at, exactly.primals, exactly.value(), directions, self.exponent - closer)
-
-    def claims(self) -> tuple[np.ndarray | None, ...]:
-        """The gradients that the backward gives."""
-        given = self.exactly.gradient()
-        return tuple(None if given[i] is None else lift(given[i]) for i in self.which)
-
-    def terms(self, claims: Sequence[np.ndarray | None]) -> list[arb]:
-        """The terms of the slope that ``claims`` make; raises ``ValueError`` where one is missing, or of another shape."""
-        found = []
-        for claimed, direction in zip(claims, self.directions.values(), strict=True):
-            if claimed is None or claimed.shape != direction.shape:
-                raise ValueError("no gradient of the right shape")
-            found += [p * q for p, q in zip(claimed.ravel(), lift(direction).ravel(), strict=True)]
-        return found
-
-    def along_direction(self) -> _Along:
-        both = self.sides()
-        return self.compared(central(self.exactly.cotangents, both), both)
-
-    def compared(self, numeric: arb, both: Sides) -> _Along:
-        """The analytic way beside the ``numeric`` one."""
-        claims = self.claims()
-        try:
-            terms = self.terms(claims)
-        except ValueError:
-            return _Along(claims, numeric, None, abs(numeric), both)
-        sizes = [abs(t) for t in terms]
-        return _Along(claims, numeric, sum(terms, ZERO), sum(sizes, abs(numeric)), both, sizes)
-
-    def still_differs(self, first: Sides, bits: int) -> bool:
-        """Whether the two sides differ as much when the step shrinks: a kink."""
-        with ctx.workprec(bits + 2 * CONFIRM_BITS):
-            return bool(kinks(first, self.sides(CONFIRM_BITS)).any())
-
-    def limit(self) -> arb:
-        """The slope along the direction for ever smaller steps."""
-        exactly, directions = self.exactly, {k: lift(d) for k, d in self.directions.items()}
-        plus, minus, _ = slopes(exactly.at, exactly.primals, exactly.value(), directions, self.exponent)
-        return central([ExactArray(flat(exactly.cotangents))], Sides((plus,), (minus,)))
-
-
-M = TypeVar("M", bound=_Moved)
-
-
-class _Argument(_Moved):
+class _Argument(Moved):
     """One differentiable argument."""
 
     def __init__(self, exactly: Exactly, point: Point, i: int) -> None:
@@ -375,7 +236,7 @@ class _Argument(_Moved):
     def direction(self) -> np.ndarray:
         return self.directions[self.k]
 
-    def part_of(self, known: _Along) -> _Along:
+    def part_of(self, known: Along) -> Along:
         """What ``known``, along the directions of all arguments, which agree, tells of this one."""
         along = self.compared(ZERO, known.sides)
         assert along.analytic is not None, "arguments agree by their gradients"
@@ -392,13 +253,13 @@ class _Argument(_Moved):
         except Exception:
             return None
 
-    def looks(self, found: _Along) -> list[int] | None:
+    def looks(self, found: Along) -> list[int] | None:
         """The positions within the blocks at which to look: all (None), or wrong ones and a sample of the others."""
         fits = found.claimed is not None and found.claimed.shape == self.shape
         differs = (lambda part: self.differs(found, part)) if fits else None
         return looks(differs, self.blocks.entries.shape[1], np.random.default_rng((self.point.seed, 6)))
 
-    def differs(self, found: _Along, part: range) -> bool:
+    def differs(self, found: Along, part: range) -> bool:
         """Whether the gradient is wrong along the direction with the entries in ``part`` of every block alone."""
         assert found.claimed is not None, "only a gradient can differ"
         direction = np.full(self.shape, ZERO, dtype=object)
@@ -470,7 +331,7 @@ class _Argument(_Moved):
         other.exactly = self.exactly.shaken(n)
         return other
 
-    def explained_by(self, variation: Variation, found: _Along) -> bool:
+    def explained_by(self, variation: Variation, found: Along) -> bool:
         """Whether the backward is right for the forward with a changed constant."""
         exactly, claimed = self.exactly, found.claimed
         if found.analytic is None or claimed is None:
@@ -493,15 +354,6 @@ class _Argument(_Moved):
         return told and bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale)
 
 
-def _is_sure(found: _Along) -> bool:
-    if found.analytic is None:
-        return True
-    difference = found.difference
-    if is_lost(difference) or difference.rad() <= WELL_BELOW * EXACT_AGREEMENT * found.scale:
-        return True
-    return _null(found, ctx.prec)
-
-
 def _local_is_sure(local: Local) -> bool:
     return all(
         is_lost(n) or n.rad() <= WELL_BELOW * FORMULA_TOLERANCE * w or is_null(n)
@@ -509,15 +361,7 @@ def _local_is_sure(local: Local) -> bool:
     )
 
 
-def _null(found: _Along, bits: int) -> bool:
-    """Whether the numeric slope is zero, as far as ``bits`` tell, and the analytic one too, or below every float."""
-    if found.analytic is None:
-        return False
-    with ctx.workprec(bits):
-        return is_null(found.numeric) and (is_null(found.analytic) or bool(abs(found.analytic) < SMALLEST))
-
-
-def _localised(at: _Argument, evidence: GradientEvidence, found: _Along, bits: int) -> GradientEvidence:
+def _localised(at: _Argument, evidence: GradientEvidence, found: Along, bits: int) -> GradientEvidence:
     """A mismatch, looked at entry by entry before anybody is accused."""
     finer = bits + 4 * CONFIRM_BITS
     blocks, finer = settle(lambda: at.blocks, lambda _: True, start=finer)
@@ -578,14 +422,14 @@ def _apart(evidence: GradientEvidence, outside: Range, arguments: tuple[str, ...
     return replace(evidence, agreement="different", wrong=evidence.local.kink, worst=worst, together=arguments, outside=outside)
 
 
-def _detects_along(at: _Argument, found: _Along) -> float:
+def _detects_along(at: _Argument, found: Along) -> float:
     """The smallest relative error of any entry that would have shown in the sum along the direction."""
     assert found.claimed is not None, "only a gradient has terms"
     terms = [size for size in found.sizes if size != 0]
     return float((FORMULA_TOLERANCE * found.scale / functools.reduce(arb.min, terms)).mid()) if terms else math.inf
 
 
-def _bent(at: _Argument, found: _Along, local: Local, bits: int) -> Meeting:
+def _bent(at: _Argument, found: Along, local: Local, bits: int) -> Meeting:
     """Whether the slope along the direction is not the sum of those along the coordinates: that of no smooth function.
 
     The median of three equal numbers has no slope along any coordinate, and no kink along any direction.
