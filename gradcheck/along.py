@@ -73,12 +73,12 @@ class Moved:
         given = self.exactly.gradient()
         return tuple(None if given[i] is None else lift(given[i]) for i in self.which)
 
-    def terms(self, claims: Sequence[np.ndarray | None]) -> list[arb]:
-        """The terms of the slope that ``claims`` make; raises ``ValueError`` where one is missing, or of another shape."""
-        found = []
+    def terms(self, claims: Sequence[np.ndarray | None]) -> list[arb] | None:
+        """The terms of the slope that ``claims`` make; None where one is missing, or of another shape."""
+        found: list[arb] = []
         for claimed, direction in zip(claims, self.directions.values(), strict=True):
             if claimed is None or claimed.shape != direction.shape:
-                raise ValueError("no gradient of the right shape")
+                return None
             found += [p * q for p, q in zip(claimed.ravel(), lift(direction).ravel(), strict=True)]
         return found
 
@@ -89,9 +89,8 @@ class Moved:
     def compared(self, numeric: arb, both: Sides) -> Along:
         """The analytic way beside the ``numeric`` one."""
         claims = self.claims()
-        try:
-            terms = self.terms(claims)
-        except ValueError:
+        terms = self.terms(claims)
+        if terms is None:
             return Along(claims, numeric, None, abs(numeric), both)
         sizes = [abs(t) for t in terms]
         return Along(claims, numeric, sum(terms, ZERO), sum(sizes, abs(numeric)), both, sizes)
@@ -133,6 +132,7 @@ def all_agree(exactly: Exactly, point: Point) -> tuple[Along, int] | None:
 
 
 def agree(found: Along, bits: int) -> bool:
+    """Whether the two ways differ by no more than the step's own error, or are both zero as far as ``bits`` tell."""
     if not found.difference.is_finite():
         return False
     return bool(found.difference <= EXACT_AGREEMENT * found.scale) or both_null(found, bits)
@@ -153,13 +153,14 @@ def vanishes(at: Moved, found: Along, bits: int) -> bool:
     if found.analytic is None or not all(size.is_finite() and size.contains(0) for size in found.sizes):
         return False
     with ctx.workprec(max(TIE_BITS, bits + 4 * CONFIRM_BITS)):
-        if not all(is_null(term) for term in at.terms(at.claims())):
+        if not all(is_null(term) for term in at.terms(at.claims()) or ()):
             return False
         slope = at.limit()
         return bool(slope.is_finite() and slope.contains(0))
 
 
 def is_sure(found: Along) -> bool:
+    """Whether more bits would not tell more: the difference is known far below what decides."""
     if found.analytic is None:
         return True
     difference = found.difference

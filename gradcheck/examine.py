@@ -47,9 +47,8 @@ EXHIBIT_POINTS = 10
 LONGER_SEARCH = 8
 """One that has not shown all it should is searched on up to so many times the points of a function."""
 
-SHARES = {"classical": 12, "laws": 2}
-"""One point of so many gets these parts too. A classical float difference decides nothing, and its median error is known from few;
-a law is an identity, wrong at most points if it is wrong at all."""
+CLASSICAL_SHARE = 12
+"""One point of so many gets a classical float difference too: it decides nothing, and its median error is known from few."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,7 @@ def examine(
         return evidence, match(evidence)
 
     def visit(point: Point) -> None:
-        spared = {part for part, share in SHARES.items() if tally.examples % share}
-        evidence, matches = look(point, settings.parts - spared)
+        evidence, matches = look(point, settings.parts - ({"classical"} if tally.examples % CLASSICAL_SHARE else set()))
         memory[_digest(point)] = matches
         tally.add(evidence)
         sightings.add(point, matches, right_gradients(evidence))

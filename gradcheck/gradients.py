@@ -159,7 +159,8 @@ def measure_gradient(
         at, found, bits = hidden
         evidence = replace(evidence, **_three(at, found, reference), classical=at.classical(at.direction) if "classical" in parts else None)
     if known is not None or (agree(found, bits) and not meets):
-        error = float((found.difference / found.scale).mid()) if found.scale > 0 else 0.0
+        seen = found if known is None else known[0]  # what was measured
+        error = float((seen.difference / seen.scale).mid()) if seen.scale > 0 else 0.0
         if both_null(found, bits):
             return replace(evidence, agreement="equal", error=error), sound  # where nothing shows, no error would have
         hides = _hides(at, found, bits) if "excuses" in parts and exactly.rounded else ZERO

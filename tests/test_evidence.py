@@ -424,3 +424,9 @@ def test_a_number_that_was_rounded_excuses_nothing_else() -> None:
     subject = NumpyPair("apart", lambda x, eps: np.sqrt(x + eps) - np.sqrt(x), lambda dy, x, eps: dy * x, ("x", "eps"), ("x",))
     found = gather(subject, Point({"x": np.array([1e9]), "eps": 0.1}, "float64", 3))
     assert [a.trouble for a in found.forward_accuracy] == ["inaccurate"]
+
+
+def test_the_error_of_arguments_that_are_looked_at_together_is_the_one_measured() -> None:
+    found = measured(lambda x, y: np.exp(x * y), lambda dy, x, y, out: (dy * out * y, dy * out * x), [0.3, 0.7], [1.1, -0.4])
+    assert [g.agreement for g in found.gradients] == ["equal", "equal"]
+    assert all(0 < g.error < 2.0**-200 for g in found.gradients)
