@@ -430,3 +430,8 @@ def test_the_error_of_arguments_that_are_looked_at_together_is_the_one_measured(
     found = measured(lambda x, y: np.exp(x * y), lambda dy, x, y, out: (dy * out * y, dy * out * x), [0.3, 0.7], [1.1, -0.4])
     assert [g.agreement for g in found.gradients] == ["equal", "equal"]
     assert all(0 < g.error < 2.0**-200 for g in found.gradients)
+
+
+def test_gradients_that_vanish_together_have_no_error() -> None:
+    found = measured(lambda x, y: x**3 + y**3, lambda dy, x, y, out: (3 * dy * x * x, 3 * dy * y * y), [0.0], [0.0])
+    assert [(g.agreement, g.error, g.detects) for g in found.gradients] == [("equal", 0.0, math.inf)] * 2
