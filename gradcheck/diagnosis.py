@@ -45,13 +45,13 @@ class Sightings:
         for m in matches:
             if m.group:
                 here.setdefault(m.group, {})[m.code] = m
-            else:
-                self.single.setdefault(m.key, (point, m))
+            elif m.key not in self.single or _entries(point) < _entries(self.single[m.key][0]):
+                self.single[m.key] = point, m
         for group, codes in here.items():
             self.rivals.setdefault(group, []).append((point, codes))
 
     def conclusions(self) -> list[tuple[Point, Match, str]]:
-        """One (first point, match, cause) for every defect, the most telling first.
+        """One (smallest point, match, cause) for every defect, the most telling first.
 
         A broken law is not reported beside a wrong value or gradient: it follows from it. Nor is
         a gradient that is right for the reference beside a wrong value.
@@ -66,6 +66,11 @@ class Sightings:
         return sorted(kept, key=lambda c: (rank(c[1].code), c[1].argument or ""))
 
 
+def _entries(point: Point) -> int:
+    """Numbers in all arguments that are arrays: what a reader has to look at."""
+    return sum(np.size(value) for value in point.primals.values() if isinstance(value, np.ndarray))
+
+
 def _options(point: Point) -> Options:
     """The arguments that are no arrays: with others the function is another one."""
     return tuple((name, repr(value)) for name, value in point.primals.items() if not isinstance(value, np.ndarray))
@@ -77,6 +82,7 @@ def _consensus(seen: list[tuple[Point, dict[str, Match]]], right: Mapping[Option
     A point that is wrong at a kink alone, where much is possible, counts only if there are no others.
     """
     seen = [(p, found) for p, found in seen if "G109" not in found] or seen
+    seen = sorted(seen, key=lambda s: _entries(s[0]))
     codes = set.intersection(*(set(found) for _, found in seen))
     if any(FACT in found for _, found in seen):
         codes.discard(GENERAL)

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Draw = Callable[["SearchStrategy[Any]"], Any]
+
+BLOCK = 16
+"""Bytes drawn at a time for small choices: what each choice of Hypothesis costs is worth a hundred of them."""
 
 CODES = 2**24
 """An entry of an array is drawn as one integer below this (three bytes), and decoded by its regime; 0 is the simplest."""
@@ -37,28 +39,50 @@ MOST_STEPS = 8
 SQUARED = 500
 """Binary orders of the largest gradients, and of the smallest: their squares still have all digits in float64, where torch is run."""
 
+WHOLE: tuple[tuple[range, ...], ...] = (
+    (range(1, LARGEST_SIZE + 1),),
+    (),
+    (range(1, 4), range(1, 4)),
+    (range(1),),
+    (range(1, 2), range(1, 4)),
+    (range(1, 3), range(1, 4), range(1, 3)),
+)
+"""Whole shapes, by the sizes that each axis may have; the simplest come first."""
+
 _AXIS = re.compile(r"(?P<name>[A-Za-z_]\w*)(>=(?P<least>\d+))?$")
 
 
 class Shapes:
-    """The sizes drawn so far for one point, by word, and the values, by argument."""
+    """What was drawn so far for one point: sizes, by word, and values, by argument; and its small choices, one byte each."""
 
     def __init__(self, draw: Draw, least: dict[str, int]) -> None:
-        self._draw, self._least = draw, least
+        self._draw, self._least, self._block = draw, least, b""
         self.sizes: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.values: dict[str, Any] = {}
 
-    def size(self, name: str) -> int:
+    def below(self, n: int) -> int:
+        """One of the integers from 0, the simplest, up to, not including, ``n``, which is at most 256."""
         from hypothesis import strategies as st
 
+        if not self._block:
+            self._block = self._draw(st.binary(min_size=BLOCK, max_size=BLOCK))
+        chosen, self._block = self._block[0] % n, self._block[1:]
+        return chosen
+
+    def one_of(self, values: Sequence[Any]) -> Any:
+        """One of ``values``, of which the first is the simplest."""
+        return values[self.below(len(values))]
+
+    def size(self, name: str) -> int:
         if name not in self.sizes:
-            self.sizes[name] = self._draw(st.integers(self._least.get(name, 1), max(LARGEST_SIZE, self._least.get(name, 1))))
+            least = self._least.get(name, 1)
+            self.sizes[name] = least + self.below(max(LARGEST_SIZE - least, 0) + 1)
         return self.sizes[name]
 
     def whole(self, name: str) -> tuple[int, ...]:
         if name not in self.shapes:
-            self.shapes[name] = self._draw(_whole_shapes())
+            self.shapes[name] = tuple(self.one_of(sizes) for sizes in self.one_of(WHOLE))
         return self.shapes[name]
 
     def of(self, dims: tuple[str, ...]) -> tuple[int, ...]:
@@ -71,21 +95,6 @@ class Shapes:
             else:
                 shape.append(self.size(word.split(">=")[0]))
         return tuple(shape)
-
-
-@cache
-def _whole_shapes() -> SearchStrategy[tuple[int, ...]]:
-    from hypothesis import strategies as st
-
-    some = st.tuples
-    return st.one_of(
-        some(st.integers(1, LARGEST_SIZE)),
-        st.just(()),
-        some(st.integers(1, 3), st.integers(1, 3)),
-        st.just((0,)),
-        some(st.just(1), st.integers(1, 3)),
-        some(st.integers(1, 2), st.integers(1, 3), st.integers(1, 2)),
-    )
 
 
 def least_sizes(dims: tuple[str, ...]) -> dict[str, int]:
@@ -242,13 +251,11 @@ class Real(Domain):
             object.__setattr__(self, name, value)
 
     def draw(self, draw: Draw, shapes: Shapes, dtype: np.dtype[Any]) -> np.ndarray:
-        from hypothesis import strategies as st
-
         shape = shapes.of(self.dims)
         if self.broadcast:
-            drop = draw(st.integers(0, len(shape)))
-            shape = tuple(1 if n != 1 and draw(st.booleans()) else n for n in shape[drop:])
-        regime = draw(st.sampled_from(tuple(REGIMES)))
+            drop = shapes.below(len(shape) + 1)
+            shape = tuple(1 if n != 1 and shapes.below(2) else n for n in shape[drop:])
+        regime = shapes.one_of(tuple(REGIMES))
         codes = draw_codes(draw, math.prod(shape))
         if self.low is not None and self.high is not None:
             values = _between(codes, self.low, self.high, self.closed)
@@ -257,7 +264,7 @@ class Real(Domain):
                 codes, _Scale(np.finfo(dtype), self.upto, np.array(self.kinks), self.low is None and self.high is None)
             )
         values = np.asarray(values, dtype=np.float64).reshape(shape)
-        if self.ties and draw(st.sampled_from((False, False, True))):
+        if self.ties and shapes.one_of((False, False, True)):
             values = np.where(codes.reshape(shape) % 4 != 0, shapes.values[self.ties], values)
         return self.inside(values, dtype)
 
@@ -290,11 +297,9 @@ class Simplex(Domain):
             object.__setattr__(self, name, value)
 
     def draw(self, draw: Draw, shapes: Shapes, dtype: np.dtype[Any]) -> np.ndarray:
-        from hypothesis import strategies as st
-
         shape = shapes.of(self.dims)
         size = math.prod(shape)
-        spread = draw(st.sampled_from((1, 4, 12)))
+        spread = shapes.one_of((1, 4, 12))
         ks = draw_codes(draw, size, 18 if self.zeros else 17).astype(np.float64).reshape(shape)
         ks = np.where(ks == 17, -1.0, ks)
         weights = np.where(ks < 0, 0.0, 2.0 ** (-np.abs(ks) * spread / 16))
@@ -316,9 +321,7 @@ class Gradients(Domain):
         object.__setattr__(self, "differentiable", False)
 
     def draw(self, draw: Draw, shapes: Shapes, dtype: np.dtype[Any]) -> np.ndarray:
-        from hypothesis import strategies as st
-
-        shape = (draw(st.integers(1, MOST_STEPS)), *shapes.of(self.dims[1:]))
+        shape = (1 + shapes.below(MOST_STEPS), *shapes.of(self.dims[1:]))
         codes = draw_codes(draw, math.prod(shape)).reshape(shape)
         at = _Scale(np.finfo(dtype), np.inf, np.zeros(0), True)
         ordinary, steps = _ordinary(codes, at), np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
@@ -331,7 +334,7 @@ class Gradients(Domain):
             "sparse": np.where(codes % 4 == 1, ordinary, 0.0),
         }
         kinds["in turn"] = np.choose(codes % len(kinds), list(kinds.values()))
-        return np.asarray(kinds[draw(st.sampled_from(tuple(kinds)))], dtype=dtype)
+        return np.asarray(kinds[shapes.one_of(tuple(kinds))], dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -398,6 +401,4 @@ class Option(_Fixed):
         object.__setattr__(self, "values", values)
 
     def draw(self, draw: Draw, shapes: Shapes, dtype: np.dtype[Any]) -> Any:
-        from hypothesis import strategies as st
-
-        return draw(st.sampled_from(self.values))
+        return shapes.one_of(self.values)

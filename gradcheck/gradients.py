@@ -45,7 +45,7 @@ from gradcheck.structure import Blocks, blocks, dense
 from gradcheck.subgradients import SEVERAL_KINKS, Meeting, Part, Place, Range, meet
 from gradcheck.variants import Variation, variations
 from gradcheck.ways import Slope
-from gradcheck.ways.analytic import Exactly, FloatRun, differentiable, in_float64
+from gradcheck.ways.analytic import Exactly, FloatRun, in_float64
 from gradcheck.ways.autograd import Reference
 from gradcheck.ways.differences import classical
 from gradcheck.ways.numeric import central, contract, finite_only, sides, smallest_exponent, suspicious
@@ -189,7 +189,7 @@ def _accuracy(at: _Argument, computed: np.ndarray | None, claimed: np.ndarray | 
     exactly, point = at.exactly, at.point
     if computed is None or claimed is None or not computed.shape == claimed.shape == at.shape or computed.dtype.kind != "f":
         return ()
-    inputs = [list(point.primals.values())[k] for k in differentiable(exactly.subject)]
+    inputs = [list(point.primals.values())[k] for k in exactly.moving]
     inputs += [np.asarray(c).astype(point.dtype) for c in floats.cotangents]
 
     def moved(other: Exactly) -> Callable[[], tuple[Any, ...]]:

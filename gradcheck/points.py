@@ -71,12 +71,12 @@ def points(spec: FunctionSpec) -> SearchStrategy[Point]:
 
     @st.composite
     def draw_point(draw: DrawFn) -> Point:
-        dtype = draw(st.sampled_from(dtypes))
         shapes = Shapes(draw, smallest)
+        dtype = shapes.one_of(dtypes)
         primals = shapes.values
         for name, domain in spec.arguments.items():
             primals[name] = domain.draw(draw, shapes, dtype)
         extras = {name: domain.draw(draw, shapes, dtype) for name, domain in spec.extras.items()}
-        return Point(primals, dtype.name, draw(st.integers(0, 2**16 - 1)), extras)
+        return Point(primals, dtype.name, 256 * shapes.below(256) + shapes.below(256), extras)
 
     return draw_point()

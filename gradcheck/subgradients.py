@@ -164,7 +164,7 @@ def _put(values: np.ndarray, parts: Sequence[Part]) -> list[np.ndarray]:
 
 def _nearest(vertices: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The point of the convex hull of ``vertices`` (rows) nearest to ``g``: non-negative least squares with weights that sum to 1."""
-    size = float(np.max(np.abs(vertices), initial=1e-300))
+    size = max(float(np.max(np.abs(a), initial=1e-300)) for a in (vertices, g))
     heavy = 1e3 * np.ones((1, len(vertices)))
     weights, _ = nnls(np.vstack([vertices.T / size, heavy]), np.append(g / size, 1e3))
     return np.asarray(vertices.T @ (weights / max(weights.sum(), 1e-300)))

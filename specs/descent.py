@@ -59,14 +59,15 @@ def _hessian(a):
     family="optimizer",
     x=Real("2"),
     gradient=Real("2"),
-    a=Real("2", "2", upto=8),
+    a=Real("2", "2", upto=2),
     torch=lambda x, gradient, a: x - torch.linalg.solve(a.T @ a + torch.eye(2, dtype=a.dtype), gradient),
     dtypes=("float64", "float32"),
 )
 def newton_step(x, gradient, a):
     """x - H^-1 g, a step of Newton's method, with the Hessian H = a^T a + 1.
 
-    With s = H^-1 g and l = H^-1 dy, the gradients are dy, -l, and a (l s^T + s l^T), by d(H^-1) = -H^-1 dH H^-1.
+    What forming H rounds, its inverse makes up to |a|^2 times larger: a has entries of at most 2. With s = H^-1 g and
+    l = H^-1 dy, the gradients are dy, -l, and a (l s^T + s l^T), by d(H^-1) = -H^-1 dH H^-1.
     Source: Nocedal and Wright, Numerical Optimization (2006), section 2.2.
     """
     return x - np.linalg.solve(_hessian(a), gradient)

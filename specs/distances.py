@@ -236,7 +236,7 @@ def _(f, x, y, eps):
 
 
 @cosine_similarity.law("unchanged by a positive scale, but for rows shorter than eps")
-def _(f, x, y, eps, scale=Real("batch", "1", low=1, upto=8)):
+def _(f, x, y, eps, scale=Real(low=1, upto=8)):
     return equal(f(_long(x, eps) * scale, y, eps), f(_long(x, eps), y, eps))
 
 

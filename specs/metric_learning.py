@@ -317,23 +317,21 @@ def info_nce_negatives(queries, positives, negatives, temperature):
     Reference: composed of torch primitives. Source: He, Fan, Wu, Xie, Girshick, Momentum Contrast for
     Unsupervised Visual Representation Learning, CVPR (2020), eq. 1.
     """
-    margins, own, _ = _against(queries, positives, negatives, temperature)
-    return np.mean(surprisal(margins, own))
+    return np.mean(surprisal(*_similarities(queries, positives, negatives, temperature)))
 
 
-def _against(queries, positives, negatives, temperature):
-    """The margins over the positive (in front, with a margin of 0), the mask of the positive, and n_k - p."""
-    gaps = negatives[None, :, :] - positives[:, None, :]
-    margins = np.sum(queries[:, None, :] * gaps, axis=-1) / temperature
-    margins = np.concatenate([np.zeros_like(margins[:, :1]), margins], axis=1)
-    return margins, np.broadcast_to(np.arange(margins.shape[1]) == 0, margins.shape), gaps
+def _similarities(queries, positives, negatives, temperature):
+    """Of each query with its positive, in front, and with all negatives, over the temperature; and the mask of the positive."""
+    own = np.sum(queries * positives, axis=1, keepdims=True)
+    similarities = np.concatenate([own, queries @ negatives.T], axis=1) / temperature
+    return similarities, np.broadcast_to(np.arange(similarities.shape[1]) == 0, similarities.shape)
 
 
 @info_nce_negatives.vjp
 def _(dy, queries, positives, negatives, temperature, y):
-    margins, own, gaps = _against(queries, positives, negatives, temperature)
-    pull = dy / len(queries) * softmax_less(margins, own) / temperature
+    pull = dy / len(queries) * softmax_less(*_similarities(queries, positives, negatives, temperature)) / temperature
     push = pull[:, 1:, None]
+    gaps = negatives[None, :, :] - positives[:, None, :]
     return np.sum(push * gaps, axis=1), pull[:, :1] * queries, np.sum(push * queries[:, None, :], axis=0)
 
 

@@ -141,8 +141,8 @@ def logistic_regression(weights, x, target, strength):
     """The mean of log(1 + e^(-t x . w)) and strength / 2 |w|^2, for labels t of -1 and 1.
 
     weights: (features,), x: (batch, features). With s the sigmoid of -t x . w, the gradient is -mean(t s x) + strength w, the
-    Hessian mean(s (1 - s) x x^T) + strength. Near weights of 0, s is nearly 1/2 in every row, and the rows of the two labels
-    may cancel: there, the halves are summed by themselves. Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.3.
+    Hessian mean(s (1 - s) x x^T) + strength. The rows of the two labels may cancel where s is nearly 1/2, and where it is nearly 1:
+    the halves and the ones are summed by themselves. Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.3.
     """
     return np.mean(softplus(-target * (x @ weights))) + strength / 2 * np.sum(weights * weights)
 
@@ -151,9 +151,9 @@ def logistic_regression(weights, x, target, strength):
 def _(dy, weights, x, target, strength, y):
     margin = x @ weights
     near = np.abs(margin) < 1
-    halves = x.T @ np.where(near, target / 2, 0)
-    slopes = x.T @ np.where(near, np.tanh(margin / 2) / 2, -target * sigmoid(-target * margin)) - halves
-    return dy * (slopes / len(x) + strength * weights)
+    whole = np.where(near, target / 2, np.where(target * margin < 0, target, 0))
+    rest = np.where(near, np.tanh(margin / 2) / 2, -np.sign(margin) * sigmoid(-np.abs(margin)))
+    return dy * ((x.T @ rest - x.T @ whole) / len(x) + strength * weights)
 
 
 @hvp(logistic_regression)

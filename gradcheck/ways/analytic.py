@@ -155,9 +155,20 @@ def differentiable(subject: Subject) -> list[int]:
     return [k for k, name in enumerate(subject.arguments) if name in subject.differentiable]
 
 
+def is_short(x: Any) -> bool:
+    """Whether all of ``x``, a number or an array of them, are multiples of 1 / SHORT: then none was rounded."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.asarray(x, dtype=np.float64) * SHORT % 1 == 0))
+
+
 def moving(subject: Subject, primals: Sequence[Any]) -> list[int]:
-    """The positions of the arguments that may have been rounded: those with a gradient; of a subject without any, all floating arrays."""
-    return differentiable(subject) or [k for k, p in enumerate(primals) if isinstance(p, np.ndarray) and p.dtype.kind == "f"]
+    """The positions of the arguments that may have been rounded: those with a gradient, and data that are more than short numbers.
+
+    Labels, signs and masks are what was meant; in a subject without any gradient, all floating arrays are its variables.
+    """
+    variables = differentiable(subject)
+    floating = [k for k, p in enumerate(primals) if isinstance(p, np.ndarray) and p.dtype.kind == "f"]
+    return [k for k in floating if k in variables or not variables or not is_short(primals[k])]
 
 
 def in_float64(point: Point) -> list[Any]:
@@ -195,7 +206,7 @@ class Exactly:
         """For every number among the primals that may have been rounded (0.1, not 0.5): the same with it one rounding up, and down."""
         found = []
         for k, p in enumerate(self.primals):
-            if type(p) is float and math.isfinite(p) and not (p * SHORT).is_integer():
+            if type(p) is float and math.isfinite(p) and not is_short(p):
                 found.append((self._with_option(k, p * (1 + self._rounding)), self._with_option(k, p * (1 - self._rounding))))
         return found
 
