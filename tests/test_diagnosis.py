@@ -76,6 +76,14 @@ def test_findings_without_rivals_are_kept_once_each() -> None:
     assert _codes([overflow, other], [overflow]) == [("N101", ""), ("N101", "")]
 
 
+def test_what_was_seen_often_is_shown_at_its_smallest_point() -> None:
+    sightings = Sightings()
+    for seed, size in enumerate((4, 1, 3)):
+        point = Point({"x": np.ones(size), "eps": 0.1}, seed=seed)
+        sightings.add(point, [_factor("0.5"), Match("N104", "x", "lost")])
+    assert [(p.seed, m.code) for p, m, _ in sightings.conclusions()] == [(1, "G102"), (1, "N104")]
+
+
 def test_again_wants_the_same_defect() -> None:
     half, third, unsure = _factor("0.5"), _factor("0.333333333"), _factor("0.5", sure=False)
     assert again([third, half], half) is half

@@ -118,7 +118,7 @@ def test_reals_meet_zeros_kinks_ties_subnormals_and_large_values() -> None:
 def test_an_argument_shares_entries_with_the_one_that_it_ties_now_and_then() -> None:
     pairs = []
 
-    @always
+    @hypothesis.settings(always, max_examples=200)
     @given(st.data())
     def run(data: Any) -> None:
         shapes = Shapes(data.draw, {})

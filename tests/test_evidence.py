@@ -435,3 +435,16 @@ def test_the_error_of_arguments_that_are_looked_at_together_is_the_one_measured(
 def test_gradients_that_vanish_together_have_no_error() -> None:
     found = measured(lambda x, y: x**3 + y**3, lambda dy, x, y, out: (3 * dy * x * x, 3 * dy * y * y), [0.0], [0.0])
     assert [(g.agreement, g.error, g.detects) for g in found.gradients] == [("equal", 0.0, math.inf)] * 2
+
+
+@pytest.mark.parametrize(("data", "trouble"), [([1.1, -1.1001], ""), ([1.0, -1.0009765625], "inaccurate")])
+def test_data_that_was_rounded_is_an_input_too_and_short_numbers_are_what_was_meant(data: Any, trouble: str) -> None:
+    """A sum that cancels: of rounded numbers nobody could have known it better, of 1 and 1 + 2^-10 one could."""
+
+    def forward(x: Any, weights: Any) -> Any:
+        return np.sum(weights / 3) + 0 * x
+
+    subject = NumpyPair("weighed", forward, lambda dy, x, weights, y: 0 * dy, ("x", "weights"), ("x",))
+    found = gather(subject, Point({"x": np.array(1.0), "weights": np.array(data)}, "float64", 3))
+    assert not found.why_not_exact
+    assert [a.trouble for a in found.forward_accuracy] == [trouble]

@@ -219,3 +219,11 @@ def test_a_mixture_says_what_it_would_have_caught() -> None:
     assert result.passed
     assert result.detects is not None
     assert result.detects < 1e-10
+
+
+def test_a_gradient_far_larger_than_those_nearby_is_not_near_any() -> None:
+    from gradcheck.subgradients import _nearest
+
+    with np.errstate(over="raise", invalid="raise"):
+        nearest = _nearest(np.array([[0.0, 0.0], [1e-300, 0.0]]), np.array([1e300, 1e300]))
+    assert np.abs(nearest).max() <= 1e-300
