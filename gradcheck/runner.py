@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import platform
@@ -252,6 +253,7 @@ def _start() -> None:
     import torch
 
     torch.set_num_threads(1)
+    gc.freeze()  # what is imported stays: nothing for the collector to look through again and again
 
 
 def _collect(

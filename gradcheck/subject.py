@@ -295,6 +295,8 @@ def tensors_of(returned: Any) -> tuple[Any, ...]:
     import torch
     from torch.utils._pytree import tree_leaves
 
+    if isinstance(returned, torch.Tensor):
+        return (returned,)
     leaves = tree_leaves(returned)
     tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
     passed = (torch.Tensor, type(None), *((bool, int, float, str) if tensors else ()))
