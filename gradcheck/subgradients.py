@@ -28,6 +28,7 @@ from gradcheck.ways.numeric import Directions, Evaluate, moved
 
 SEVERAL_KINKS = "several kinks meet at this point and bend both ways, so that its slopes do not tell its subgradients"
 NO_SLOPE = "the point lies on the edge of the domain or at a jump, or its slopes have no limit"
+TOO_LARGE = "several kinks meet at this point, and the gradient is too large for a float"
 NOT_FOUND = "several kinks meet at this point, and the search among their subgradients did not end"
 
 
@@ -98,6 +99,8 @@ def meet(place: Place, parts: Sequence[Part], seed: int) -> Meeting:
 def _search(place: Place, parts: Sequence[Part], looked: Sequence[_Along], kinds: _Kinds, rng: np.random.Generator) -> Meeting:
     """Follow the way from the nearest known subgradient to the claimed gradient until it is refuted, or reached."""
     g = _claimed(parts, [p.kinks for p in parts])
+    if not np.isfinite(g).all():
+        return Meeting(reason=TOO_LARGE)
     vertices: list[np.ndarray] = []
     for _ in range(1 + affordable(place, parts)):
         refuting = next((r for along in looked if (r := along.outside(kinds.independent)) is not None), None)
@@ -121,7 +124,7 @@ def _is_mixture(place: Place, parts: Sequence[Part], rng: np.random.Generator) -
     g = _claimed(parts, everywhere)
     vertices: list[np.ndarray] = []
     few = min(affordable(place, parts), TRIALS * (g.size + 1)) // 2
-    for _ in range(0 if g.size > MOST_VERTICES else few):
+    for _ in range(0 if g.size > MOST_VERTICES or not np.isfinite(g).all() else few):
         vertices += [v for v in _gradients_beside(place, parts, everywhere, _random(parts, rng)) if np.isfinite(v).all()]
         if vertices and _is_reached(g - _nearest(np.array(vertices), g), vertices, g):
             return True

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import xlogy
 
 import gradcheck
-from gradcheck.subgradients import NO_SLOPE, SEVERAL_KINKS
+from gradcheck.subgradients import NO_SLOPE, SEVERAL_KINKS, TOO_LARGE
 
 Pair = tuple[Callable[..., Any], Callable[..., Any]]
 TIE = np.array([2.0, 2.0, 1.0])
@@ -130,6 +130,11 @@ OPEN: dict[str, tuple[Pair, Any, str]] = {
         (lambda x: np.maximum(x[0], 0) - np.maximum(x[0] - x[1], 0), lambda dy, x: dy * np.array([0.75, 0.75])),
         np.zeros(2),
         SEVERAL_KINKS,
+    ),
+    "a tie of slopes beyond every float": (
+        (lambda x: 1e300 * np.max(x) * 1e9, lambda dy, x: dy * np.array([1e300, 0.0]) * 1e9),
+        np.ones(2),
+        TOO_LARGE,
     ),
 }
 
