@@ -205,12 +205,12 @@ REGIMES: dict[str, Regime] = {
 
 
 def _between(codes: np.ndarray, low: float, high: float, closed: bool) -> np.ndarray:
-    """Values inside an interval: evenly, ever nearer to either end, and (if ``closed``) the ends."""
+    """Values inside an interval: evenly, its middle, ever nearer to either end, and (if ``closed``) the ends."""
     inside = low + (high - low) * (1 + _digits(codes)) / 2 - (high - low) * (codes // 2 % 2) / 2
     near = (high - low) * 2.0 ** -(1.0 + codes // 8 % 40)
     if closed:
         near = np.where(codes // 8 % 4 == 0, 0.0, near)
-    return np.where(codes % 2 == 0, np.where(codes == 0, (low + high) / 2, inside), np.where(codes // 4 % 2 == 0, low + near, high - near))
+    return np.where(codes % 2 == 0, np.where(codes // 4 % 8 == 0, (low + high) / 2, inside), np.where(codes // 4 % 2 == 0, low + near, high - near))
 
 
 @dataclass(frozen=True)
