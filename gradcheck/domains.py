@@ -210,7 +210,8 @@ def _between(codes: np.ndarray, low: float, high: float, closed: bool) -> np.nda
     near = (high - low) * 2.0 ** -(1.0 + codes // 8 % 40)
     if closed:
         near = np.where(codes // 8 % 4 == 0, 0.0, near)
-    return np.where(codes % 2 == 0, np.where(codes // 4 % 8 == 0, (low + high) / 2, inside), np.where(codes // 4 % 2 == 0, low + near, high - near))
+    middle = np.where(codes // 4 % 8 == 0, (low + high) / 2, inside)
+    return np.where(codes % 2 == 0, middle, np.where(codes // 4 % 2 == 0, low + near, high - near))
 
 
 @dataclass(frozen=True)

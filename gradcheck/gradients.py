@@ -354,7 +354,10 @@ class _Argument(Moved):
         terms = [p * q for p, q in zip(claimed[known], direction[known], strict=True)]
         scale = sum((abs(t) for t in terms), abs(numeric))
         told = variation.part == "forward" or not numeric.contains(0)
-        return told and bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale)
+        if not told or not any(slope.is_finite() for slope in flat(both.plus)):
+            return False
+        both_zero = is_null(numeric) and all(t == 0 for t in terms)
+        return both_zero or bool(abs(sum(terms, arb(0)) - numeric) <= FORMULA_TOLERANCE * scale)
 
 
 def _local_is_sure(local: Local) -> bool:
