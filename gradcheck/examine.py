@@ -44,7 +44,7 @@ EXHIBIT_POINTS = 8
 LONGER_SEARCH = 8
 """One that has not shown all it should is searched on up to so many times the points of a function."""
 
-CLASSICAL_SHARE = 25
+CLASSICAL_SHARE = 12
 """One point of so many gets a classical float difference too: it decides nothing, and its median error is known from few."""
 
 
